@@ -1,0 +1,56 @@
+"""FCS files and a sample sheet in; per-patient CD4, CD8 and CD19 counts over time out.
+
+``import nti7flow as nf`` loads nothing heavy: each public name is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from nti7flow._version import __version__
+
+if TYPE_CHECKING:
+    from nti7flow import plot as plot
+    from nti7flow.errors import Nti7flowError as Nti7flowError
+    from nti7flow.events.fcs import read_fcs as read_fcs
+    from nti7flow.events.fcs import write_fcs as write_fcs
+    from nti7flow.events.panel import Panel as Panel
+    from nti7flow.events.sample import Sample as Sample
+    from nti7flow.events.spillover import Spillover as Spillover
+    from nti7flow.gating.template import GatingTemplate as GatingTemplate
+    from nti7flow.gating.template import load_template as load_template
+    from nti7flow.study.notebook import gate as gate
+    from nti7flow.study.store import Run as Run
+    from nti7flow.study.store import open_run as open_run
+
+_PUBLIC = {
+    "GatingTemplate": "nti7flow.gating.template",
+    "Nti7flowError": "nti7flow.errors",
+    "Panel": "nti7flow.events.panel",
+    "Run": "nti7flow.study.store",
+    "Sample": "nti7flow.events.sample",
+    "Spillover": "nti7flow.events.spillover",
+    "gate": "nti7flow.study.notebook",
+    "load_template": "nti7flow.gating.template",
+    "open_run": "nti7flow.study.store",
+    "plot": "nti7flow.plot",
+    "read_fcs": "nti7flow.events.fcs",
+    "write_fcs": "nti7flow.events.fcs",
+}
+
+__all__ = ["__version__", *sorted(_PUBLIC)]  # noqa: PLE0604 - the names are strings
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name the first time it is asked for (PEP 562)."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'nti7flow' has no attribute '{name}'")
+    module = importlib.import_module(_PUBLIC[name])
+    value = module if name == "plot" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,1 @@
+"""One tube as it came off the cytometer."""

@@ -1,0 +1,161 @@
+"""Marker and detector names, however vendors and labs write them.
+
+A channel's text ("BV785 - CD3", "CD16+56", "APC HLA-DR", "CD3 FITC") is taken apart into *targets* (what the
+antibody binds, in one canonical spelling) and a *fluorochrome*. Matching is on whole targets, never on
+substrings: CD4 is not in CD45, and CD45 is not in CD45RA.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+#: Dyes and tandems, normalised: upper case, letters and digits only.
+FLUOROCHROMES = frozenset(
+    """
+    FITC PE APC PERCP PERCPCY55 PERCPCY5 PERCPEFLUOR710 PP PC5 PC55 PC7 ECD KO KROME KROMEORANGE
+    PECY5 PECY55 PECY7 PECF594 PETEXASRED PETXRED PETR PEVIO770 PEVIO615 PEDAZZLE594 PEFIRE640 PEFIRE700 PEFIRE744 PEFIRE780 PEFIRE810
+    PEALEXAFLUOR610 PEALEXAFLUOR750 APCCY7 APCH7 APCR700 APCFIRE750 APCFIRE810 APCVIO770 APCAF700 APCAF750 APCA700 APCA750 APCEFLUOR780
+    PACIFICBLUE PACBLUE PB PACIFICORANGE PACORANGE PO AMCYAN AQUA LDAQUA VIOBLUE VIOGREEN VIOBRIGHTFITC GFP MCHERRY TXRED TEXASRED CY5 CY7 CY55
+    SPARKBLUE550 SPARKBLUE574 SPARKNIR685 SPARKUV387 SPARKVIOLET538 ZOMBIENIR ZOMBIEAQUA ZOMBIEUV
+    """.split()
+)
+_FLUOROCHROME_FAMILIES = re.compile(
+    r"(BV|BUV|BB|RB|RY|QD|QDOT|QDOTS|AF|A|ALEXA|ALEXAFLUOR|EF|EFLUOR|DL|DYLIGHT|CF|V|VB|VIO|SB|SUPERBRIGHT|CFLUOR\w|KIRAVIABLUE|NOVAFLUOR\w*)\d{3}P?"
+)
+
+#: Other spellings of one target. CD8 antibodies bind the alpha chain unless they say beta, and both mark CD8 cells.
+SYNONYMS = {
+    "CD8A": "CD8",
+    "CD8B": "CD8",
+    "CD3E": "CD3",
+    "HLADR": "HLADR",
+    "DR": "HLADR",
+    "CD197": "CCR7",
+    "CD279": "PD1",
+    "CD28": "CD28",
+    "TCRYD": "TCRGD",
+    "GDTCR": "TCRGD",
+    "TCRGAMMADELTA": "TCRGD",
+    "IL7RA": "CD127",
+    "CD127A": "CD127",
+    "LEU4": "CD3",
+}
+
+_CD = re.compile(r"CD\s?(\d+)([A-Za-z]*)", re.IGNORECASE)
+_SPLIT = re.compile(r"[\s_+/,;:|&()-]+")
+_PREFIX = re.compile(r"^(FJ)?Comp-", re.IGNORECASE)
+_MEASURE = re.compile(r"^(?P<base>.*?)[-_ ]?(?P<measure>A|H|W|AREA|HEIGHT|WIDTH|PEAK|INT|TOF)$", re.IGNORECASE)
+_MEASURES = {
+    **dict.fromkeys(("A", "AREA", "INT"), "A"),
+    **dict.fromkeys(("H", "HEIGHT", "PEAK"), "H"),
+    **dict.fromkeys(("W", "WIDTH", "TOF"), "W"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MarkerText:
+    """A channel text taken apart."""
+
+    marker: str
+    targets: frozenset[str]
+    fluorochrome: str
+
+
+def squeeze(text: str) -> str:
+    """Return upper-case letters and digits only: the form in which names are compared."""
+    return "".join(c for c in text.upper() if c.isalnum())
+
+
+def is_fluorochrome(text: str) -> bool:
+    """Whether a text names a dye and nothing else."""
+    name = squeeze(text)
+    return name in FLUOROCHROMES or bool(_FLUOROCHROME_FAMILIES.fullmatch(name))
+
+
+def parse_marker(text: str) -> MarkerText:
+    """Take a channel text apart into marker, targets and fluorochrome.
+
+    Examples
+    --------
+    >>> parse_marker("BV785 - CD3")
+    MarkerText(marker='CD3', targets=frozenset({'CD3'}), fluorochrome='BV785')
+    >>> sorted(parse_marker("CD16+56").targets)
+    ['CD16', 'CD56']
+    """
+    text = text.strip()
+    marker, dye = _strip_fluorochrome(text)
+    return MarkerText(marker, frozenset(_targets(marker)), dye)
+
+
+def _strip_fluorochrome(text: str) -> tuple[str, str]:
+    """Split off the longest run of words at either end that names a dye; the rest is the marker."""
+    if is_fluorochrome(text):
+        return "", text
+    words = list(re.finditer(r"[^\s_:;|/-]+", text))
+    for size in range(len(words) - 1, 0, -1):
+        for run, rest in ((words[:size], words[size:]), (words[-size:], words[:-size])):
+            dye = text[run[0].start() : run[-1].end()]
+            if is_fluorochrome(dye):
+                return text[rest[0].start() : rest[-1].end()], dye
+    glued = re.fullmatch(r"(CD\d+)([A-Za-z].*)", text)
+    if glued and is_fluorochrome(glued[2]):
+        return glued[1], glued[2]
+    return text, ""
+
+
+def _targets(marker: str) -> list[str]:
+    """Canonical targets of a marker text that no longer holds a dye."""
+    if not marker:
+        return []
+    whole = squeeze(marker)
+    if whole in SYNONYMS:
+        return [SYNONYMS[whole]]
+    found: list[str] = []
+    after_cd = False
+    for part in re.split(r"[\s_+/,;:|&()]+|-(?=CD)", marker):
+        match = _CD.fullmatch(part)
+        if match:
+            found.append(f"CD{int(match[1])}{match[2].upper()}")
+            after_cd = True
+        elif after_cd and re.fullmatch(r"\d+[A-Za-z]?", part):  # the 56 of CD16+56
+            found.append(f"CD{part.upper()}")
+        elif part:
+            found.append(part)
+            after_cd = False
+    if not any(_CD.fullmatch(target) for target in found):
+        # Words of a name that is not a list of CDs belong together: "HLA DR", "Ki 67", "PD 1".
+        found = re.split(r"[+/,;&]", marker)
+    return [SYNONYMS.get(squeeze(target), squeeze(target)) for target in found if squeeze(target)]
+
+
+def strip_prefix(detector: str) -> tuple[str, bool]:
+    """Return the detector without ``Comp-`` / ``FJComp-`` and whether it had one (already compensated)."""
+    match = _PREFIX.match(detector)
+    return (detector[match.end() :], True) if match else (detector, False)
+
+
+def split_measure(detector: str) -> tuple[str, str]:
+    """Split ``FITC-A`` into ``("FITC", "A")``; the second is A, H, W or empty."""
+    words = detector.strip()
+    scale = re.fullmatch(r"(.*\S)\s+(LIN|LOG)", words, re.IGNORECASE)  # Beckman: FS INT LIN
+    if scale:
+        words = scale[1]
+    glued = re.fullmatch(r"(.*?)[ -]?(Lin|Log)([AHW])", words)  # iCyt: FSC LinA
+    if glued:
+        return glued[1], glued[3]
+    match = _MEASURE.match(words)
+    # A bare letter belongs to the name unless something separates them.
+    if match and match["base"] and not words[len(match["base"]) :][0].isalnum():
+        return match["base"], _MEASURES[match["measure"].upper()]
+    return words, ""
+
+
+def scatter_kind(base: str) -> str:
+    """``FSC`` or ``SSC`` for a scatter detector's base name, else empty."""
+    name = squeeze(base)
+    if name in ("FSC", "FS", "FSCLIN", "FSLIN", "FSCLOG", "FSLOG", "FORWARDSCATTER"):
+        return "FSC"
+    if name in ("SSC", "SS", "SSCLIN", "SSLIN", "SSCLOG", "SSLOG", "SIDESCATTER"):
+        return "SSC"
+    return ""

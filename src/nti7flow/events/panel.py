@@ -1,0 +1,266 @@
+"""`Panel`: the channels of a tube, and which marker each carries."""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from nti7flow.errors import AmbiguousMarker, FcsError, UnknownMarker, did_you_mean
+from nti7flow.events.markers import is_fluorochrome, parse_marker, scatter_kind, split_measure, squeeze, strip_prefix
+
+Role = Literal["scatter", "fluorescence", "time", "other"]
+_MEASURE_ORDER = ("A", "", "H", "W")
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One column of the events.
+
+    Attributes
+    ----------
+    index : int
+        Column in ``Sample.events``, from 0.
+    detector : str
+        $PnN as written.
+    marker : str
+        What the antibody binds, as the lab wrote it without the dye; empty for scatter and time.
+    fluorochrome : str
+        The dye, where the file names one.
+    role : str
+        ``scatter``, ``fluorescence``, ``time`` or ``other``.
+    targets : frozenset of str
+        Canonical names the channel answers to.
+    base, measure : str
+        The detector without prefix and measure, and the measure (A, H, W or empty).
+    range : float or None
+        $PnR: number of levels; not a limit for floating-point data.
+    gain : float or None
+        $PnG.
+    log_amplifier : tuple of float or None
+        Decades and offset of $PnE for integer data from a logarithmic amplifier.
+    precompensated : bool
+        The name says the values are already compensated or unmixed.
+    """
+
+    index: int
+    detector: str
+    marker: str
+    fluorochrome: str
+    role: Role
+    targets: frozenset[str]
+    base: str
+    measure: str
+    range: float | None = None
+    gain: float | None = None
+    log_amplifier: tuple[float, float] | None = None
+    precompensated: bool = False
+
+    @property
+    def title(self) -> str:
+        """The name for axes and tables: the marker where there is one, else the detector."""
+        return self.marker or self.detector
+
+    @property
+    def top(self) -> float:
+        """Top of scale of the linearised values, scale units."""
+        if self.log_amplifier is not None:
+            decades, offset = self.log_amplifier
+            return float(offset * 10.0**decades)
+        gain = self.gain if self.gain not in (None, 0.0) and self.role != "time" else 1.0
+        return (self.range or 262144.0) / (gain or 1.0)
+
+
+@dataclass(frozen=True, repr=False)
+class Panel:
+    """The channels of a tube in file order."""
+
+    channels: tuple[Channel, ...]
+
+    @classmethod
+    def from_keywords(cls, keywords: Mapping[str, str], *, path: str = "") -> Panel:
+        """Build the panel from TEXT keywords; raises `FcsError` for missing or duplicate $PnN."""
+        n_channels = int(keywords["$PAR"])
+        channels = tuple(_channel(keywords, n, path) for n in range(1, n_channels + 1))
+        seen: dict[str, int] = {}
+        for n, channel in enumerate(channels, 1):
+            if channel.detector in seen:
+                raise FcsError(
+                    f"{path}: channels {seen[channel.detector]} and {n} have the same name {channel.detector!r} ($PnN); "
+                    "which is which cannot be known."
+                )
+            seen[channel.detector] = n
+        return cls(channels)
+
+    def resolve(self, name: str) -> Channel:
+        """Find the one channel that carries a marker (or has this detector or scatter name).
+
+        A detector name is matched first, as written. A marker is matched by its targets: ``CD4`` finds "CD4 FITC" and
+        "CD4+CD20" but never "CD45"; ``CD16+CD56`` finds the channel that carries both. Of area, height and width of one
+        detector, area is taken.
+
+        Raises
+        ------
+        UnknownMarker
+            No channel carries it.
+        AmbiguousMarker
+            More than one could; the message lists them.
+        """
+        candidates = self.candidates(name)
+        if not candidates:
+            titles = [channel.title for channel in self.channels]
+            raise UnknownMarker(
+                f"no channel carries {name}; the panel has {', '.join(titles)}."
+                + did_you_mean(name, titles + [channel.detector for channel in self.channels])
+            )
+        if len(candidates) > 1:
+            listing = ", ".join(f"{c.detector} ({c.marker or 'no marker'})" for c in candidates)
+            raise AmbiguousMarker(
+                f"{name} could be any of {len(candidates)} channels: {listing}. Say which with --marker '{name}=DETECTOR' "
+                "or correct the marker names in the file."
+            )
+        return candidates[0]
+
+    def candidates(self, name: str) -> list[Channel]:
+        """All channels that a name could mean, one per detector."""
+        exact = [channel for channel in self.channels if channel.detector == name]
+        if exact:
+            return exact
+        base, measure = split_measure(name)
+        kind = scatter_kind(base)
+        if kind:
+            found = [c for c in self.channels if c.role == "scatter" and c.targets == {kind}]
+            return [c for c in found if c.measure == measure] if measure else _best_measure(found)
+        if squeeze(name) == "TIME":
+            return [channel for channel in self.channels if channel.role == "time"]
+        wanted = parse_marker(name).targets
+        found = [c for c in self.channels if wanted and c.role in ("fluorescence", "other") and wanted <= c.targets]
+        if not found:
+            found = [c for c in self.channels if squeeze(strip_prefix(c.detector)[0]) == squeeze(name)]
+        return _best_measure(found)
+
+    def with_markers(self, overrides: Mapping[str, str]) -> Panel:
+        """Return the panel with markers assigned by hand (marker to detector).
+
+        The named detector gets the marker, and every other channel loses it.
+        """
+        channels = list(self.channels)
+        for marker, detector in overrides.items():
+            target = next((c for c in self.channels if c.detector == detector), None)
+            if target is None:
+                detectors = [c.detector for c in self.channels]
+                raise UnknownMarker(
+                    f"--marker {marker}={detector}: the panel has no detector {detector}; it has {', '.join(detectors)}."
+                    + did_you_mean(detector, detectors)
+                )
+            parsed = parse_marker(marker)
+            for i, channel in enumerate(channels):
+                if channel.index == target.index:
+                    channels[i] = _replace(channel, marker=marker, targets=parsed.targets)
+                else:
+                    channels[i] = _replace(channel, targets=channel.targets - parsed.targets)
+        return Panel(tuple(channels))
+
+    def __repr__(self) -> str:
+        rows = "\n".join(f"  {c.detector:<16} {c.marker:<12} {c.fluorochrome:<12} {c.role}" for c in self.channels)
+        return f"<Panel of {len(self.channels)} channels>\n{rows}"
+
+    def _repr_html_(self) -> str:
+        head = "<tr><th>detector</th><th>marker</th><th>fluorochrome</th><th>role</th></tr>"
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(v)}</td>" for v in (c.detector, c.marker, c.fluorochrome, c.role)) + "</tr>"
+            for c in self.channels
+        )
+        return f"<table>{head}{rows}</table>"
+
+
+def _replace(channel: Channel, *, targets: frozenset[str], marker: str | None = None) -> Channel:
+    from dataclasses import replace
+
+    return replace(channel, targets=targets, marker=channel.marker if marker is None else marker)
+
+
+def _best_measure(found: list[Channel]) -> list[Channel]:
+    """Keep one channel per detector: area before height before width."""
+    best: dict[str, Channel] = {}
+    for channel in sorted(found, key=lambda c: (_MEASURE_ORDER.index(c.measure), c.index)):
+        best.setdefault(channel.base.casefold(), channel)
+    return sorted(best.values(), key=lambda c: c.index)
+
+
+def _channel(keywords: Mapping[str, str], n: int, path: str) -> Channel:
+    written = keywords.get(f"$P{n}N", "")
+    if not written:
+        raise FcsError(f"{path}: channel {n} has no name ($P{n}N is missing or empty).")
+    label = keywords.get(f"$P{n}S", "")
+    detector, precompensated = strip_prefix(written)
+    base, measure = split_measure(detector)
+    role = _role(base, detector)
+    marker, dye, targets = "", "", frozenset[str]()
+    if role == "scatter":
+        targets = frozenset({scatter_kind(base)} - {""}) or frozenset({squeeze(base)})
+    elif role == "fluorescence":
+        named = "" if squeeze(label) in (squeeze(written), squeeze(detector)) else strip_prefix(label)[0]
+        if is_fluorochrome(split_measure(named)[0]):  # "FITC-A" names the dye and the measure, no marker
+            named = split_measure(named)[0]
+        parsed = parse_marker(named) if named else parse_marker(base)
+        if named or _is_antigen(base):
+            marker, dye, targets = parsed.marker, parsed.fluorochrome, parsed.targets
+        if not dye and parse_marker(base).fluorochrome:
+            dye = parse_marker(base).fluorochrome
+    return Channel(
+        index=n - 1,
+        detector=written,
+        marker=marker,
+        fluorochrome=dye,
+        role=role,
+        targets=targets,
+        base=base,
+        measure=measure,
+        range=_number(keywords.get(f"$P{n}R")),
+        gain=_number(keywords.get(f"$P{n}G")),
+        log_amplifier=_log_amplifier(keywords.get(f"$P{n}E", "0,0"), keywords["$DATATYPE"]),
+        precompensated=precompensated,
+    )
+
+
+def _role(base: str, detector: str) -> Role:
+    name = squeeze(base)
+    if name in ("TIME", "HDRT") or squeeze(detector) in ("TIME", "HDRT"):
+        return "time"
+    if scatter_kind(base) or re.match(r"^(FSC|SSC|FS|SS)\b", base, re.IGNORECASE):
+        return "scatter"
+    if name.startswith("HDR") or name in ("WIDTH", "EVENT", "EVENTNUMBER", "ORIGINALID", "DOUBLET", "REMOVEFROMALL"):
+        return "other"
+    return "fluorescence"
+
+
+def _is_antigen(base: str) -> bool:
+    """Whether a detector named without $PnS is named after what it stains (CD3) and not after a dye or position (FL1)."""
+    parsed = parse_marker(base)
+    return any(re.fullmatch(r"CD\d+[A-Z]*", target) for target in parsed.targets) or squeeze(base) in _BARE_ANTIGENS
+
+
+_BARE_ANTIGENS = frozenset("CCR7 HLADR PD1 KI67 FOXP3 TCRGD TCRAB IGD IGM IGK IGL CCR4 CCR5 CCR6 CXCR3 CXCR5 IFNG IL2 TNFA".split())
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text) if text else math.nan
+    except ValueError:
+        value = math.nan
+    return value if math.isfinite(value) and value > 0 else None
+
+
+def _log_amplifier(text: str, datatype: str) -> tuple[float, float] | None:
+    """Decades and offset of $PnE, None for a linear amplifier. "4,0" is read as "4,1", as the standard advises."""
+    try:
+        decades, offset = (float(part) for part in text.split(","))
+    except ValueError:
+        return None
+    if datatype.upper() != "I" or decades <= 0:
+        return None
+    return decades, offset if offset > 0 else 1.0
