@@ -98,7 +98,7 @@ TBNK_CANTO = Cytometer(
     brightness=(76.0, 78.0, 57.0, 76.0, 220.0, 47.0),
     glow=(110.0, 30.0, 35.0, 14.0, 16.0, 8.0),
     sticky=(45.0, 30.0, 40.0, 80.0, 150.0, 90.0),
-    photoelectrons=(0.045, 0.11, 0.06, 0.11, 0.07, 0.10),
+    photoelectrons=(0.05, 0.15, 0.06, 0.20, 0.08, 0.12),
     electronic_noise=(62.0, 28.0, 52.0, 22.0, 42.0, 26.0),
     area_scaling=(1.2, 1.2, 1.2, 1.2, 1.22, 1.22),
     lasers=(0, 0, 0, 0, 1, 1),
@@ -107,13 +107,15 @@ TBNK_CANTO = Cytometer(
     threshold=13_000.0,
 )
 
-#: Half-width of the focused beam along the stream, micrometres (standard deviation of its profile).
+#: Width of the focused beam along the stream, micrometres (standard deviation of its profile).
 _BEAM = 3.2
 #: A lymphocyte of this diameter has pulse height = pulse area; the instrument is set up so.
 _REFERENCE_DIAMETER = 7.5
 
 
-def fluorescence(rng: np.random.Generator, cytometer: Cytometer, cells: Particles, staining: Floats) -> Floats:
+def fluorescence(
+    rng: np.random.Generator, cytometer: Cytometer, cells: Particles, staining: Floats
+) -> Floats:
     """Raw, uncompensated fluorescence before digitising.
 
     Parameters
@@ -133,7 +135,7 @@ def fluorescence(rng: np.random.Generator, cytometer: Cytometer, cells: Particle
         Scale units; values scatter below zero, as baseline-corrected electronics give them.
     """
     dye = cells.copies * (np.array(cytometer.brightness) * staining)
-    # Unspecific antibody carries the dye, so it spills like the dye; autofluorescence has a spectrum of its own.
+    # Unspecific antibody carries the dye and spills like it; autofluorescence has a spectrum of its own.
     dye += cells.sticky[:, None] * np.array(cytometer.sticky)
     light = dye @ cytometer.spillover + cells.glow[:, None] * np.array(cytometer.glow)
     n = len(cells.fsc)
@@ -145,29 +147,54 @@ def fluorescence(rng: np.random.Generator, cytometer: Cytometer, cells: Particle
 
 
 def scatter(
-    rng: np.random.Generator, first: Particles, second: Particles, paired: NDArray[np.bool_]
+    rng: np.random.Generator, first: Particles, second: Particles, paired: NDArray[np.intp]
 ) -> tuple[Floats, Floats, Floats]:
-    """Forward scatter area and height, and side scatter area, each of shape (n,), scale units.
+    """Forward scatter area and height, and side scatter area.
 
-    A cell is a Gaussian pulse whose width is that of the beam and the cell together. Where ``paired``, the
-    second cell follows within the same pulse: areas add up, heights only as far as the pulses overlap.
+    A cell makes a Gaussian pulse, as wide as beam and cell together. Where a second cell follows within the
+    same pulse, areas add up, but heights only as far as the two overlap.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of all randomness.
+    first : Particles
+        The n particles that open a pulse each.
+    second : Particles
+        The m particles that follow in the pulse of another.
+    paired : ndarray of int, shape (m,)
+        Whose pulse each of them follows in.
+
+    Returns
+    -------
+    area, height, side : ndarray of float64, shape (n,)
+        Scale units.
     """
-    n = len(paired)
-    area_1 = first.fsc * (1 + 0.03 * rng.standard_normal(n))
-    area_2 = np.where(paired, second.fsc * (1 + 0.03 * rng.standard_normal(n)), 0.0)
-    width_1, width_2 = _pulse_width(first.diameter), _pulse_width(second.diameter)
+    n, m = len(first.fsc), len(paired)
+    area = first.fsc * (1 + 0.03 * rng.standard_normal(n))
+    area_2 = second.fsc * (1 + 0.03 * rng.standard_normal(m))
+    width, width_2 = _pulse_width(first.diameter), _pulse_width(second.diameter)
     # The stream turns a sticking pair lengthwise, though not always; a coincident pair is anywhere.
-    apart = 0.5 * (first.diameter + second.diameter) * (0.35 + 0.9 * np.sqrt(rng.random(n)))
-    at = np.linspace(0.0, 1.0, 25)[None, :] * apart[:, None]
-    pulse = (area_1 / width_1)[:, None] * np.exp(-0.5 * (at / width_1[:, None]) ** 2)
-    pulse += (area_2 / width_2)[:, None] * np.exp(-0.5 * ((at - apart[:, None]) / width_2[:, None]) ** 2)
-    height = pulse.max(axis=1) * _pulse_width(np.array(_REFERENCE_DIAMETER)) * (1 + 0.012 * rng.standard_normal(n))
-    side = (first.ssc + np.where(paired, second.ssc, 0.0)) * (1 + 0.04 * rng.standard_normal(n))
+    apart = 0.5 * (first.diameter[paired] + second.diameter) * (0.35 + 0.9 * np.sqrt(rng.random(m)))
+    height = area / width
+    height[paired] = _peak(height[paired], width[paired], area_2 / width_2, width_2, apart)
+    area[paired] += area_2
+    side = first.ssc.copy()
+    side[paired] += second.ssc
+    height *= _pulse_width(np.array(_REFERENCE_DIAMETER)) * (1 + 0.018 * rng.standard_normal(n))
     return (
-        area_1 + area_2 + 250 * rng.standard_normal(n),
+        area + 250 * rng.standard_normal(n),
         height + 250 * rng.standard_normal(n),
-        side + 900 * rng.standard_normal(n),
+        side * (1 + 0.04 * rng.standard_normal(n)) + 900 * rng.standard_normal(n),
     )
+
+
+def _peak(height_1: Floats, width_1: Floats, height_2: Floats, width_2: Floats, apart: Floats) -> Floats:
+    """Highest point of two Gaussian pulses some way apart; it lies between their centres."""
+    at = np.linspace(0.0, 1.0, 25)[:, None] * apart
+    first = height_1 * np.exp(-0.5 * (at / width_1) ** 2)
+    second = height_2 * np.exp(-0.5 * ((at - apart) / width_2) ** 2)
+    return np.asarray((first + second).max(axis=0))
 
 
 def _pulse_width(diameter: Floats) -> Floats:

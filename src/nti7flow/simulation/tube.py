@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nti7flow.errors import did_you_mean
-from nti7flow.simulation.cells import CELL_TYPES, CellType, Donor, Floats, Particles, draw_cells
+from nti7flow.simulation.blood import CELL_TYPES
+from nti7flow.simulation.cells import Donor, Floats, Particles, draw_cells
 from nti7flow.simulation.cytometer import TBNK_CANTO, Cytometer, digitise, fluorescence, scatter
 
 #: Label of an event that is two cells at once.
@@ -26,7 +27,7 @@ _FSC_STEP, _SSC_STEP = 0.85, 1.2
 
 @dataclass(frozen=True, eq=False)
 class SimulatedTube:
-    """A tube and the truth about it.
+    """A tube, and the truth about it.
 
     Attributes
     ----------
@@ -60,8 +61,8 @@ class SimulatedTube:
 
     def counts(self) -> dict[str, int]:
         """Events of each population, groups of populations included; a doublet counts only as a doublet."""
-        leaves = {cell.population for cell in CELL_TYPES.values()} | {DOUBLETS}
-        counts = {leaf: int((self.labels == leaf).sum()) for leaf in sorted(leaves)}
+        leaves = dict.fromkeys([*(cell.population for cell in CELL_TYPES.values()), DOUBLETS])
+        counts = {leaf: int((self.labels == leaf).sum()) for leaf in leaves}
         groups = {group: sum(counts[leaf] for leaf in members) for group, members in GROUPS.items()}
         return {"singlets": len(self.labels) - counts[DOUBLETS]} | groups | counts
 
@@ -86,8 +87,8 @@ def simulate_tube(
     n_events : int
         Events to record.
     composition : Mapping of str to float
-        Relative frequency (such as cells/µL) of each of `CELL_TYPES` in the suspension. What does not reach the
-        trigger threshold, as much debris, is not recorded.
+        Relative frequency (such as cells/µL) of each of `CELL_TYPES` in the suspension. What stays below the
+        trigger threshold, like much of the debris, is not recorded.
     donor : Donor, optional
         Whose blood; a typical donor by default.
     cytometer : Cytometer, optional
@@ -107,18 +108,18 @@ def simulate_tube(
     Raises
     ------
     ValueError
-        The composition names an unknown cell type or nothing that can be recorded, or a number is out of range.
+        The composition names an unknown cell type or holds no cells, or a number is out of range.
     """
     _check(n_events, composition, doublets, events_per_s)
-    donor = donor or Donor()
     # No two tubes stain alike: volumes pipetted, minutes in the dark.
     staining = np.exp(0.03 * rng.standard_normal(len(cytometer.markers)))
-    blocks: list[tuple[Floats, NDArray[np.str_], NDArray[np.str_]]] = []
-    while (missing := n_events - sum(len(block[0]) for block in blocks)) > 0:
-        blocks.append(_acquire(rng, missing + 64, composition, donor, cytometer, doublets, growth, staining))
-    values = np.concatenate([block[0] for block in blocks])[:n_events]
-    types = np.concatenate([block[1] for block in blocks])[:n_events]
-    partners = np.concatenate([block[2] for block in blocks])[:n_events]
+    names = tuple(name for name in CELL_TYPES if composition.get(name, 0) > 0)
+    frequencies = np.array([composition[name] for name in names], np.float64)
+    setup = _Setup(names, frequencies, donor or Donor(), cytometer, staining, doublets, growth)
+    blocks: list[_Block] = []
+    while (missing := n_events - sum(len(values) for values, _, _ in blocks)) > 0:
+        blocks.append(_acquire(rng, setup, missing + 64))
+    values, types, partners = (np.concatenate(parts)[:n_events] for parts in zip(*blocks, strict=True))
     populations = np.array([CELL_TYPES[name].population for name in types.tolist()])
     return SimulatedTube(
         events=np.column_stack([values, _arrivals(rng, n_events, events_per_s)]),
@@ -150,67 +151,62 @@ def _check(n_events: int, composition: Mapping[str, float], doublets: float, eve
         )
 
 
-def _acquire(
-    rng: np.random.Generator,
-    n: int,
-    composition: Mapping[str, float],
-    donor: Donor,
-    cytometer: Cytometer,
-    doublets: float,
-    growth: float,
-    staining: Floats,
-) -> tuple[Floats, NDArray[np.str_], NDArray[np.str_]]:
-    """Send n pulses past the laser; return values, cell types and partners of those above the threshold."""
-    names = [name for name in CELL_TYPES if composition.get(name, 0) > 0]
-    weights = np.array([composition[name] for name in names], np.float64)
-    weights /= weights.sum()
-    first, second = (rng.choice(len(names), size=n, p=weights) for _ in range(2))
-    paired = rng.random(n) < doublets
-    cells = [_draw(rng, kinds, names, donor, cytometer, growth) for kinds in (first, second)]
-    fsc_area, fsc_height, ssc_area = scatter(rng, cells[0], cells[1], paired)
-    light = fluorescence(rng, cytometer, _together(cells[0], cells[1], paired), staining)
+@dataclass(frozen=True, eq=False)
+class _Setup:
+    """What stays the same for all pulses of a tube."""
+
+    names: tuple[str, ...]
+    frequencies: Floats
+    donor: Donor
+    cytometer: Cytometer
+    staining: Floats
+    doublets: float
+    growth: float
+
+
+#: Values without time, cell types, partners: one row per event.
+_Block = tuple[Floats, NDArray[np.str_], NDArray[np.str_]]
+
+
+def _acquire(rng: np.random.Generator, setup: _Setup, n: int) -> _Block:
+    """Send n pulses past the laser and keep those above the threshold."""
+    paired = np.flatnonzero(rng.random(n) < setup.doublets)
+    weights = setup.frequencies / setup.frequencies.sum()
+    kinds = rng.choice(len(weights), size=n, p=weights)
+    kinds_2 = rng.choice(len(weights), size=len(paired), p=weights)
+    first, second = _draw(rng, setup, kinds), _draw(rng, setup, kinds_2)
+    fsc_area, fsc_height, ssc_area = scatter(rng, first, second, paired)
+    light = fluorescence(rng, setup.cytometer, first.joined(second, paired), setup.staining)
     values = np.column_stack(
         [
             digitise(fsc_area, _FSC_STEP),
             digitise(fsc_height, _FSC_STEP),
             digitise(ssc_area, _SSC_STEP),
-            digitise(light, np.array(cytometer.area_scaling)),
+            digitise(light, np.array(setup.cytometer.area_scaling)),
         ]
     )
-    kept = values[:, 0] > cytometer.threshold
-    types = np.array(names)
-    return values[kept], types[first][kept], np.where(paired, types[second], "")[kept]
+    names = np.array(setup.names)
+    partners = np.full(n, "", names.dtype)
+    partners[paired] = names[kinds_2]
+    kept = values[:, 0] > setup.cytometer.threshold
+    return values[kept], names[kinds][kept], partners[kept]
 
 
-def _draw(
-    rng: np.random.Generator,
-    kinds: NDArray[np.int64],
-    names: list[str],
-    donor: Donor,
-    cytometer: Cytometer,
-    growth: float,
-) -> Particles:
-    """Draw one particle per entry of ``kinds`` (positions in ``names``), in that order."""
+def _draw(rng: np.random.Generator, setup: _Setup, kinds: NDArray[np.int64]) -> Particles:
+    """Draw one particle per entry of ``kinds`` (positions in the names), in that order."""
     drawn: list[Particles] = []
-    for kind, name in enumerate(names):
-        cell: CellType = CELL_TYPES[name]
-        grown = growth if cell.population in GROUPS["lymphocytes"] else 1.0
+    for kind, name in enumerate(setup.names):
+        cell = CELL_TYPES[name]
+        growth = setup.growth if cell.population in GROUPS["lymphocytes"] else 1.0
         n = int((kinds == kind).sum())
-        drawn.append(draw_cells(rng, cell, n, markers=cytometer.markers, donor=donor, growth=grown))
-    place = np.argsort(np.argsort(kinds, kind="stable"), kind="stable")
-    fields = ("fsc", "ssc", "diameter", "copies", "glow", "sticky")
-    return Particles(**{name: np.concatenate([getattr(part, name) for part in drawn])[place] for name in fields})
-
-
-def _together(first: Particles, second: Particles, paired: NDArray[np.bool_]) -> Particles:
-    """What a pulse carries in all: the first particle, and the second where paired."""
-    fields = ("fsc", "ssc", "diameter", "glow", "sticky")
-    sums = {name: getattr(first, name) + paired * getattr(second, name) for name in fields}
-    return Particles(copies=first.copies + paired[:, None] * second.copies, **sums)
+        markers = setup.cytometer.markers
+        drawn.append(draw_cells(rng, cell, n, markers=markers, donor=setup.donor, growth=growth))
+    # Drawn type by type; the rank of each entry in a sort by type is its place among the drawn.
+    return Particles.concatenate(drawn).take(np.argsort(np.argsort(kinds, kind="stable"), kind="stable"))
 
 
 def _arrivals(rng: np.random.Generator, n: int, events_per_s: float) -> Floats:
-    """Time of each event, units of ``TIME_STEP_S``, in tenths: random arrivals in a flow that wanders slowly."""
+    """Draw the times, units of ``TIME_STEP_S`` in tenths: random arrivals in a slowly wandering flow."""
     gaps = rng.exponential(1 / events_per_s, n)
     wander = np.cumsum(rng.standard_normal(n)) / np.sqrt(n)
     seconds = 0.6 + np.cumsum(gaps * np.exp(0.05 * wander))

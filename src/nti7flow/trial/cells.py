@@ -1,4 +1,4 @@
-"""One cell of a sheet as a value: number, count, moment, unit, choice.
+"""One cell of a sheet as a value: number, whole number, moment, volume.
 
 Each function returns None for an empty cell. A cell that cannot be read is noted in the sheet's problems and
 gives None as well, so that reading goes on and everything is reported at once.
@@ -10,10 +10,9 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime
 
-from nti7flow.errors import did_you_mean
 from nti7flow.trial.sheet import Sheet, SheetRow
 
-#: Microlitres per unit, by every accepted spelling; the first spelling of each size is the proper one.
+#: Units of volume: every accepted spelling, and the proper one.
 VOLUME_UNITS: Mapping[str, str] = {
     "uL": "uL",
     "ul": "uL",
@@ -91,10 +90,8 @@ def volume(sheet: Sheet, row: SheetRow, column: str) -> tuple[float | None, str 
     text = row.cells.get(f"{column}_unit", "")
     unit = VOLUME_UNITS.get(text)
     if text and unit is None:
-        hint = did_you_mean(text, UL_PER_UNIT)
-        sheet.problems.add(
-            row.line, f"{column}_unit", repr(text), expected="uL, µL or mL", do=f"correct it.{hint}"
-        )
+        do = "correct it, or convert the volume"
+        sheet.problems.add(row.line, f"{column}_unit", repr(text), expected="uL, µL or mL", do=do)
     elif row.cells.get(column) and not text:
         sheet.problems.add(
             row.line,

@@ -1,0 +1,1 @@
+"""Templates become strategies of plain gates; strategies say which events belong where."""

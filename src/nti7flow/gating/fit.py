@@ -1,0 +1,126 @@
+"""One fitted gate: place it, see how firmly the data hold it, and say so."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nti7flow.gating.gates import Dimension, GeometricGate, PolygonGate, RectangleGate
+from nti7flow.gating.histogram import Histogram
+from nti7flow.gating.methods.registry import Method, Parameters, Placement
+from nti7flow.gating.strategy import Status
+
+#: Poisson replicates of the fitted histogram from which the spread of a gate is read.
+N_REPLICATES = 20
+#: A gate that fewer of its replicates than this can place at all is not held by the data.
+LEAST_PLACED = 0.75
+#: Share of the population that changes sides between replicates: above the first a person should look, above the second
+#: the gate is not placed. So many events are forgiven first, as in a small population each is a large share.
+UNSTABLE, UNPLACEABLE, FORGIVEN = 0.05, 0.10, 2
+
+
+@dataclass(frozen=True, slots=True)
+class GateFit:
+    """What a fit found: one row of the table ``gate_fits``.
+
+    ``threshold_spread`` is the standard deviation of the threshold over Poisson replicates of the data, display units (for an
+    outline, the root mean square over its points); NaN where there is no gate.
+    """
+
+    population: str
+    method: str
+    version: int
+    scope: str
+    status: Status
+    n_fitted: int
+    thresholds: Mapping[str, Any]
+    threshold_spread: float
+    diagnostics: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A placement judged by its replicates."""
+
+    placement: Placement
+    n_fitted: int
+    spread: float
+    flags: tuple[str, ...]
+    diagnostics: Mapping[str, Any]
+
+
+def seed_for(*parts: str) -> np.random.Generator:
+    """Return a generator that depends on what is fitted (recipe, population, files) and on nothing else."""
+    digest = hashlib.sha256("\0".join(parts).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "big"))
+
+
+def fit_gate(
+    histogram: Histogram,
+    method: Method,
+    parameters: Parameters,
+    dimensions: tuple[Dimension, ...],
+    rng: np.random.Generator,
+) -> Fitted:
+    """Place a gate and judge it by Poisson replicates of the histogram."""
+    placement = method.fit(histogram, parameters)
+    if not placement.placed:
+        return Fitted(placement, histogram.n_events, math.nan, (), dict(placement.diagnostics))
+    cells, counts = histogram.cells()
+    inside = make_gate(placement, dimensions).contains(cells)
+    n_inside = int(counts[inside].sum())
+    replicates = [method.fit(histogram.resampled(rng), parameters) for _ in range(N_REPLICATES)]
+    placed = [replicate for replicate in replicates if replicate.placed]
+    moved = [int(counts[inside != make_gate(r, dimensions).contains(cells)].sum()) for r in placed]
+    typical = float(np.median(moved)) if moved else math.inf
+    share = max(typical - FORGIVEN, 0.0) / max(n_inside, 1)
+    diagnostics = {
+        **placement.diagnostics,
+        "replicates_placed": len(placed),
+        "events_moved": None if math.isinf(typical) else typical,
+        "events_inside": n_inside,
+    }
+    reason = ""
+    if len(placed) < LEAST_PLACED * N_REPLICATES:
+        reason = f"only {len(placed)} of {N_REPLICATES} replicates of the data place it"
+    elif share > UNPLACEABLE:
+        reason = f"{100 * min(share, 1):.0f} % of its events change sides between replicates of the data"
+    if reason:
+        return Fitted(Placement(reason=reason), histogram.n_events, math.nan, (), diagnostics)
+    flags = ("unstable_gate",) if share > UNSTABLE else ()
+    return Fitted(placement, histogram.n_events, _spread(placement, placed), flags, diagnostics)
+
+
+def _spread(placement: Placement, replicates: list[Placement]) -> float:
+    if placement.vertices is not None:
+        home = np.array(placement.vertices)
+        offsets = [np.array(r.vertices) - home for r in replicates if r.vertices and len(r.vertices) == len(home)]
+        return float(np.sqrt(np.mean([(offset**2).sum(axis=1).mean() for offset in offsets]))) if offsets else math.nan
+    bounds = [b for r in replicates for b in (r.lower, r.upper) if b is not None]
+    return float(np.std(bounds))
+
+
+def make_gate(placement: Placement, dimensions: tuple[Dimension, ...]) -> GeometricGate:
+    """Return the plain geometry of a placement."""
+    if placement.vertices is not None:
+        return PolygonGate((dimensions[0], dimensions[1]), placement.vertices)
+    return RectangleGate(dimensions[:1], (placement.lower,), (placement.upper,))
+
+
+def thresholds_of(gate: GeometricGate) -> dict[str, Any]:
+    """Bounds by marker, or the outline, in display units and (for bounds) scale values."""
+    if isinstance(gate, PolygonGate):
+        x, y = gate.dimensions
+        return {"x": x.title, "y": y.title, "vertices": [[round(a, 4), round(b, 4)] for a, b in gate.vertices]}
+    out: dict[str, Any] = {}
+    for dimension, low, high in zip(gate.dimensions, gate.lower, gate.upper, strict=True):
+        bounds = {"lower": low, "upper": high}
+        shown = {side: bound for side, bound in bounds.items() if bound is not None}
+        scale = {f"{side}_scale": float(dimension.transform.inverse(bound)) for side, bound in shown.items()}
+        out[dimension.title] = {**shown, **scale}
+    return out

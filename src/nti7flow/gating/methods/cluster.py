@@ -1,0 +1,275 @@
+"""``density_cluster_2d``: a contour around one mode of a two-dimensional density.
+
+Modes are peaks of the smoothed histogram that stand significantly above the saddle to any higher peak. Each mode gets a
+*core*: the shape (mean and covariance) of its density near the top. A point belongs to the mode whose core it is nearest to, in
+units of that core's own spread. That boundary depends on where modes are and how wide they are, but not on how many events they
+hold: when lymphocytes become rare, their gate does not shrink away from the monocytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from nti7flow.gating.histogram import Histogram
+from nti7flow.gating.methods.registry import Parameters, Placement, method
+from nti7flow.gating.methods.thresholds import excess
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+#: Smoothing of the density, display units: below the width of a lymphocyte cluster (0.025 x 0.04).
+SMOOTHING = 0.010
+#: A core is what lies above this fraction of its mode's density.
+CORE_LEVEL = 0.3
+#: A mode that holds this share of all events is the only population in the tube.
+ALONE = 0.8
+#: Directions in which the contour is drawn.
+N_DIRECTIONS = 72
+
+
+class ClusterParameters(Parameters):
+    """Parameters of ``density_cluster_2d``."""
+
+    anchor: tuple[float, float] = Field(
+        description="Where the mode is expected: 0 is the 1st and 1 the 99th percentile of the events on each axis."
+    )
+    max_distance: float = Field(0.3, gt=0, description="A mode farther from the anchor than this is another population.")
+    rivals: tuple[tuple[float, float], ...] = Field(
+        (), description="Anchors of other populations: a mode nearer to one of them is that population."
+    )
+    lean: float = Field(
+        0.0, ge=0, description="How far the contour leans into its neighbours, in squared standard deviations."
+    )
+    radius: float = Field(3.5, gt=0, description="Farthest extent of the contour, in standard deviations of the core.")
+    significance: float = Field(2.0, gt=0, description="Poisson standard deviations a mode must stand above its saddle.")
+    min_events: int = Field(30, ge=10, description="Fewer events around the mode than this are not fitted.")
+    alone: bool = Field(
+        False,
+        description="Accept a mode wherever it is when it holds four fifths of all events (a tube gated before export); "
+        "otherwise such a mode is refused, as nothing tells which population it is.",
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Core:
+    """Shape of one mode near its top, display units."""
+
+    peak: Floats
+    mean: Floats
+    covariance: Floats
+    n_events: int
+
+    def inverse(self) -> Floats:
+        """Inverse covariance, (2, 2)."""
+        return np.asarray(np.linalg.inv(self.covariance))
+
+
+@method("density_cluster_2d", 1, n_dimensions=2, parameters=ClusterParameters)
+def density_cluster_2d(histogram: Histogram, parameters: ClusterParameters) -> Placement:
+    """Contour around the mode nearest the anchor."""
+    n_events = histogram.n_events
+    if n_events < parameters.min_events:
+        return Placement(reason=f"only {n_events} events, {parameters.min_events} are needed")
+    cores = find_cores(histogram, parameters.significance, min_events=max(parameters.min_events // 2, n_events // 1000))
+    if not cores:
+        return Placement(reason="no mode stands out")
+    positions = _relative_positions(histogram, cores)
+    distances = np.hypot(*(positions - np.array(parameters.anchor)).T)
+    nearest = int(distances.argmin())
+    core = cores[nearest]
+    diagnostics = {
+        "mode": [round(float(v), 4) for v in core.peak],
+        "distance_from_anchor": round(float(distances[nearest]), 3),
+        "n_modes": len(cores),
+        "n_around_mode": core.n_events,
+    }
+    if core.n_events >= ALONE * n_events:
+        if not parameters.alone:
+            return Placement(reason="one mode holds nearly all events: which population it is cannot be told", diagnostics=diagnostics)
+    elif distances[nearest] > parameters.max_distance or _nearer_to_rival(positions[nearest], parameters):
+        return Placement(reason="no mode near the anchor", diagnostics=diagnostics)
+    if core.n_events < parameters.min_events:
+        return Placement(reason=f"only {core.n_events} events around the mode", diagnostics=diagnostics)
+    others = [other for i, other in enumerate(cores) if i != nearest]
+    return Placement(vertices=_contour(core, others, parameters.radius, parameters.lean), diagnostics=diagnostics)
+
+
+def _nearer_to_rival(position: Floats, parameters: ClusterParameters) -> bool:
+    own = np.hypot(*(position - np.array(parameters.anchor)))
+    return any(np.hypot(*(position - np.array(rival))) < own for rival in parameters.rivals)
+
+
+def _relative_positions(histogram: Histogram, cores: list[Core]) -> Floats:
+    """Peaks on the scale on which anchors are given, shape (n_cores, 2)."""
+    columns = []
+    for i, axis in enumerate(histogram.axes):
+        cumulative = np.cumsum(histogram.counts.sum(axis=1 - i)) / histogram.n_events
+        low, high = (axis.centres[np.searchsorted(cumulative, q)] for q in (0.01, 0.99))
+        columns.append([(core.peak[i] - low) / max(high - low, axis.width) for core in cores])
+    return np.array(columns).T
+
+
+def find_cores(histogram: Histogram, significance: float, *, min_events: int) -> list[Core]:
+    """Cores of all modes that hold at least ``min_events``, highest density first."""
+    from scipy.ndimage import gaussian_filter
+
+    x, y = histogram.axes
+    sigma = (SMOOTHING / x.width, SMOOTHING / y.width)
+    counts = histogram.counts.astype(np.float64)
+    density = np.asarray(gaussian_filter(counts, sigma, mode="constant", truncate=5.0))
+    effective = 4.0 * np.pi * sigma[0] * sigma[1]
+    basins, tops = merge_basins(density, watershed(density), effective, significance)
+    mass = np.bincount(basins.ravel() + 1, weights=counts.ravel(), minlength=len(tops) + 1)[1:]
+    cores = [
+        _core(histogram, density, basins == k, top, int(mass[k])) for k, top in enumerate(tops) if mass[k] >= min_events
+    ]
+    return sorted(cores, key=lambda core: -core.n_events)
+
+
+def watershed(density: Floats) -> Ints:
+    """Flat index of the peak each cell climbs to by steepest ascent over its eight neighbours; same shape as density."""
+    n_x, n_y = density.shape
+    index = np.arange(density.size).reshape(density.shape)
+    padded = np.pad(density, 1, constant_values=-1.0)
+    padded_index = np.pad(index, 1, constant_values=-1)
+    best, target = density.copy(), index.copy()
+    for dx in range(3):
+        for dy in range(3):
+            window = (slice(dx, dx + n_x), slice(dy, dy + n_y))
+            higher = padded[window] > best
+            best[higher] = padded[window][higher]
+            target[higher] = padded_index[window][higher]
+    climb = target.ravel()
+    while not np.array_equal(further := climb[climb], climb):
+        climb = further
+    return climb.reshape(density.shape)
+
+
+def merge_basins(density: Floats, peaks: Ints, effective: float, significance: float) -> tuple[Ints, list[int]]:
+    """Merge basins whose peak does not stand significantly above the pass to a higher one.
+
+    Parameters
+    ----------
+    density : ndarray, shape (n_x, n_y)
+        Smoothed events per cell.
+    peaks : ndarray, same shape
+        From `watershed`.
+    effective : float
+        Number of cells' worth of events that one smoothed value rests on.
+    significance : float
+        Poisson standard deviations required.
+
+    Returns
+    -------
+    basins : ndarray of int, same shape
+        Number of the merged basin, -1 where less than one event is near.
+    tops : list of int
+        Flat index of each basin's peak.
+    """
+    flat, occupied = density.ravel(), density.ravel() * effective >= 1.0
+    labels = np.where(occupied, peaks.ravel(), -1)
+    root = {int(peak): int(peak) for peak in np.unique(labels[occupied])}
+
+    def find(peak: int) -> int:
+        while root[peak] != peak:
+            peak = root[peak]
+        return peak
+
+    for height, a, b in _passes(flat.reshape(density.shape), labels.reshape(density.shape)):
+        one, other = find(a), find(b)
+        if one == other:
+            continue
+        lower, higher = sorted((one, other), key=lambda peak: (flat[peak], -peak))
+        if excess(flat[lower] * effective, height * effective) < significance:
+            root[lower] = higher
+    tops = sorted({find(peak) for peak in root}, key=lambda peak: (-flat[peak], peak))
+    number = {peak: tops.index(find(peak)) for peak in root}
+    known = np.array(sorted(number))
+    position = np.searchsorted(known, labels[occupied])
+    basins = np.full(flat.size, -1, np.int64)
+    basins[occupied] = np.array([number[int(peak)] for peak in known], np.int64)[position] if len(known) else -1
+    return basins.reshape(density.shape), tops
+
+
+def _passes(density: Floats, labels: Ints) -> list[tuple[float, int, int]]:
+    """Highest pass between every two touching basins: (density, basin, basin), highest first."""
+    lower, upper, heights = [], [], []
+    n_x, n_y = density.shape
+    for dx, dy in ((1, 0), (0, 1), (1, 1), (1, -1)):
+        here = (slice(0, n_x - dx), slice(max(-dy, 0), n_y - max(dy, 0)))
+        there = (slice(dx, n_x), slice(max(dy, 0), n_y - max(-dy, 0)))
+        a, b = labels[here], labels[there]
+        border = (a != b) & (a >= 0) & (b >= 0)
+        heights.append(np.minimum(density[here], density[there])[border])
+        lower.append(np.minimum(a, b)[border])
+        upper.append(np.maximum(a, b)[border])
+    height, low, high = np.concatenate(heights), np.concatenate(lower), np.concatenate(upper)
+    order = np.lexsort((high, low, -height))
+    seen: set[tuple[int, int]] = set()
+    passes = []
+    for i in order:
+        pair = (int(low[i]), int(high[i]))
+        if pair not in seen:
+            seen.add(pair)
+            passes.append((float(height[i]), *pair))
+    return passes
+
+
+def _core(histogram: Histogram, density: Floats, basin: NDArray[np.bool_], top: int, n_events: int) -> Core:
+    from scipy.ndimage import label
+
+    peak = np.unravel_index(top, density.shape)
+    labelled = np.asarray(label(basin & (density >= CORE_LEVEL * density[peak]))[0])
+    where = np.nonzero(labelled == labelled[peak])
+    points = np.stack([axis.centres[i] for axis, i in zip(histogram.axes, where, strict=True)], axis=1)
+    weights = density[where] / density[where].sum()
+    mean = (points * weights[:, None]).sum(axis=0)
+    offset = points - mean
+    covariance = (offset * weights[:, None]).T @ offset
+    # A Gaussian cut at this level has lost a known part of its spread; smoothing has added a known part.
+    depth = -np.log(CORE_LEVEL)
+    covariance /= 1.0 - depth * np.exp(-depth) / (1.0 - np.exp(-depth))
+    covariance -= np.eye(2) * SMOOTHING**2
+    values, vectors = np.linalg.eigh(covariance)
+    floor = min(axis.width for axis in histogram.axes) ** 2
+    covariance = (vectors * np.maximum(values, floor)) @ vectors.T
+    centre = np.array([axis.centres[i] for axis, i in zip(histogram.axes, peak, strict=True)])
+    return Core(centre, mean, covariance, n_events)
+
+
+def _contour(core: Core, others: list[Core], radius: float, lean: float) -> tuple[tuple[float, float], ...]:
+    """Outline of what is nearer to ``core`` than to any other core and within ``radius`` of it.
+
+    Nearness is Mahalanobis distance plus log-determinant: the Gaussian discriminant with equal abundances. Along a ray from
+    the mean both sides are quadratic in the distance, so where they meet is a root in closed form. ``lean`` moves the line into
+    the neighbours: worth it where what is missed is lost but what is let in is sorted out by a later gate.
+    """
+    angles = np.arange(N_DIRECTIONS) * (2 * np.pi / N_DIRECTIONS)
+    directions = np.stack([np.cos(angles), np.sin(angles)], axis=1) @ np.linalg.cholesky(core.covariance).T
+    reach = np.full(N_DIRECTIONS, radius)
+    log_det = np.linalg.slogdet(core.covariance)[1]
+    for other in others:
+        inverse = other.inverse()
+        offset = core.mean - other.mean
+        # distance²(other) - distance²(core) + difference of log-determinants = a t² + b t + c, positive at home
+        a = np.einsum("ij,jk,ik->i", directions, inverse, directions) - 1.0
+        b = 2.0 * directions @ inverse @ offset
+        c = float(offset @ inverse @ offset + np.linalg.slogdet(other.covariance)[1] - log_det + lean)
+        if c <= 0:  # the other core swallows this one's centre: it is no neighbour to draw a line against
+            continue
+        reach = np.minimum(reach, _first_root(a, b, c))
+    outline = core.mean + directions * reach[:, None]
+    return tuple((float(px), float(py)) for px, py in outline)
+
+
+def _first_root(a: Floats, b: Floats, c: float) -> Floats:
+    """Smallest positive root of ``a t² + b t + c`` per direction, inf where there is none; ``c > 0``."""
+    discriminant = b * b - 4.0 * a * c
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # The form that does not cancel: with c > 0 the first root is reached while the curve still falls.
+        root = 2.0 * c / (-b + np.sqrt(np.maximum(discriminant, 0.0)))
+    return np.where((discriminant >= 0) & np.isfinite(root) & (root > 0), root, np.inf)

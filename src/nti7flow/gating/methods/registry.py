@@ -1,0 +1,102 @@
+"""The registry: a method is a pure function from a histogram to a placement, with a name and a version.
+
+Old versions stay callable for ever: a change of results is a new version beside the old one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from nti7flow.errors import ConfigError, did_you_mean
+from nti7flow.gating.histogram import Histogram
+
+
+class Parameters(BaseModel):
+    """Base of the parameters a method takes from a template; unknown ones are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a method puts its gate, in display units, or why it cannot.
+
+    Attributes
+    ----------
+    lower, upper : float or None
+        Bounds of a one-dimensional gate.
+    vertices : tuple or None
+        Outline of a two-dimensional gate.
+    reason : str
+        Why no gate could be placed; empty when one was.
+    diagnostics : mapping
+        Numbers that a person can judge the fit by.
+    """
+
+    lower: float | None = None
+    upper: float | None = None
+    vertices: tuple[tuple[float, float], ...] | None = None
+    reason: str = ""
+    diagnostics: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def placed(self) -> bool:
+        """Whether there is a gate."""
+        return not self.reason
+
+
+Fit = Callable[[Histogram, Any], Placement]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One version of one method."""
+
+    name: str
+    version: int
+    n_dimensions: int
+    parameters: type[Parameters]
+    fit: Fit
+
+    @property
+    def reference(self) -> str:
+        """``name@version``, as templates write it."""
+        return f"{self.name}@{self.version}"
+
+
+_METHODS: dict[tuple[str, int], Method] = {}
+
+
+def method(name: str, version: int, *, n_dimensions: int, parameters: type[Parameters]) -> Callable[[Fit], Fit]:
+    """Register a fit function under a name and version."""
+
+    def register(fit: Fit) -> Fit:
+        if (name, version) in _METHODS:
+            raise ValueError(f"method {name}@{version} is registered twice")
+        _METHODS[name, version] = Method(name, version, n_dimensions, parameters, fit)
+        return fit
+
+    return register
+
+
+def known_methods() -> tuple[Method, ...]:
+    """All registered methods, by name and version."""
+    return tuple(_METHODS[key] for key in sorted(_METHODS))
+
+
+def find_method(reference: str) -> Method:
+    """Return the method for ``name@version``; raises `ConfigError` listing what is known."""
+    name, _, version = reference.partition("@")
+    known = [m.reference for m in known_methods()]
+    if not version.isdigit():
+        raise ConfigError(
+            f"method '{reference}' must say its version, as in '{name or 'density_valley'}@1'; known: {', '.join(known)}."
+        )
+    found = _METHODS.get((name, int(version)))
+    if found is None:
+        raise ConfigError(f"unknown method '{reference}'; known: {', '.join(known)}.{did_you_mean(reference, known)}")
+    return found

@@ -1,0 +1,311 @@
+"""Template x sample -> strategy: methods become plain gates.
+
+Samples are visited in waves. In each wave a sample gates all populations whose gates are known without pooling more data; for a
+population fitted on several samples it hands out a summary (an integer histogram). Between waves summaries are merged, exactly and in
+any order, and fitted once per group.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from nti7flow.errors import UnknownMarker
+from nti7flow.events.sample import Sample
+from nti7flow.events.spillover import Spillover
+from nti7flow.gating.fit import Fitted, GateFit, fit_gate, make_gate, seed_for, thresholds_of
+from nti7flow.gating.gates import BooleanGate, Dimension, Gate, Operand, PolygonGate, RectangleGate
+from nti7flow.gating.histogram import Histogram, fit_axis
+from nti7flow.gating.methods import find_method
+from nti7flow.gating.methods.registry import Parameters
+from nti7flow.gating.methods.thresholds import ValleyParameters
+from nti7flow.gating.scales import Scale, make_dimension, propose_scale
+from nti7flow.gating.specs import BooleanSpec, FittedSpec, FixedSpec, PopulationSpec, SameAsSpec
+from nti7flow.gating.strategy import SEVERITY, SEVERITY_ORDER, GatingStrategy, Members, Population, Status, apply_gate
+from nti7flow.gating.template import GatingTemplate, method_parameters, pooled_scope
+from nti7flow.gating.values import display_values
+
+#: No more events than the background explains with this probability: the population is absent, not merely hard to place.
+ABSENT_PROBABILITY = 0.99
+
+
+@dataclass
+class Resolution:
+    """One sample on its way through the waves: what is gated so far."""
+
+    template: GatingTemplate
+    sample: Sample
+    spillover: Spillover
+    members: Members
+    populations: dict[str, Population] = field(default_factory=dict)
+    fits: list[GateFit] = field(default_factory=list)
+    scales: dict[str, Scale] = field(default_factory=dict)
+
+    @classmethod
+    def start(cls, template: GatingTemplate, sample: Sample, spillover: Spillover) -> Resolution:
+        """Begin with nothing gated."""
+        return cls(template, sample, spillover, Members(sample.n_events))
+
+    def run_wave(self, wave: int, pooled: Mapping[str, Fitted]) -> dict[str, Histogram]:
+        """Gate what this wave can, and return summaries for the fits the next wave waits for.
+
+        Parameters
+        ----------
+        wave : int
+            From 0 to ``template.n_waves - 1``.
+        pooled : mapping
+            Fits made since the last wave, by population, for this sample's groups.
+        """
+        for spec in self.template.populations:
+            if self.template.waves[spec.id] == wave:
+                self._add(*self._gate(spec, pooled.get(spec.id)))
+        waiting = [s for s in self.template.populations if self.template.waves[s.id] == wave + 1 and pooled_scope(s)]
+        return {s.id: h for s in waiting if (h := self._summary(s)) is not None}
+
+    def strategy(self) -> GatingStrategy:
+        """Return the concrete gates found so far."""
+        return GatingStrategy(
+            template=self.template.reference,
+            sample=self.sample.path.stem,
+            sha256=self.sample.sha256,
+            data_set=self.sample.data_set,
+            markers={},
+            spillover=self.spillover,
+            populations=tuple(self.populations.values()),
+        )
+
+    def _add(self, population: Population, fit: GateFit | None) -> None:
+        self.populations[population.id] = population
+        if fit is not None:
+            self.fits.append(fit)
+        apply_gate(self.sample, self.spillover, population, self.members)
+
+    def _parent(self, spec: PopulationSpec) -> str | None:
+        """Population that a gate is really applied to: past those that this panel lets be bypassed."""
+        name = spec.parent
+        while name is not None:
+            parent = self.template.population(name)
+            if not (parent.bypass and self.populations[name].status == "not_in_panel"):
+                return name
+            name = parent.parent
+        return None
+
+    def _gate(self, spec: PopulationSpec, pooled: Fitted | None) -> tuple[Population, GateFit | None]:
+        parent = self._parent(spec)
+        try:
+            gate, status, flags, fit = self._place(spec, parent, pooled)
+        except UnknownMarker:
+            if not spec.optional:
+                raise
+            gate, status, flags, fit = None, "not_in_panel", (), None
+            if isinstance(spec.gate, FittedSpec):
+                method = find_method(spec.gate.method)
+                scope = spec.gate.scope
+                fit = GateFit(spec.id, method.name, method.version, scope, status, 0, {}, math.nan, {})
+        return Population(spec.id, spec.label, parent, gate, status, flags), fit
+
+    def _place(
+        self, spec: PopulationSpec, parent: str | None, pooled: Fitted | None
+    ) -> tuple[Gate | None, Status, tuple[str, ...], GateFit | None]:
+        gate = spec.gate
+        if isinstance(gate, FittedSpec):
+            dimensions = self.dimensions(gate)  # first of all: a marker that is missing is said whatever the parent is
+            if (blocked := self._blocked(parent)) is not None:
+                method = find_method(gate.method)
+                diagnostics = {"reason": blocked[1][0]}
+                return None, *blocked, GateFit(
+                    spec.id, method.name, method.version, gate.scope, blocked[0], 0, {}, math.nan, diagnostics
+                )
+            return self._place_fitted(spec, gate, dimensions, parent, pooled)
+        if (blocked := self._blocked(parent)) is not None:
+            return None, *blocked, None
+        if isinstance(gate, FixedSpec):
+            return self._fixed(gate), "ok", (), None
+        if isinstance(gate, SameAsSpec):
+            other = self.populations[gate.same_as]
+            return other.gate, other.status, other.flags, None
+        return self._boolean(gate)
+
+    def _blocked(self, parent: str | None) -> tuple[Status, tuple[str, ...]] | None:
+        """Status and flag of a population whose parent has no events to gate, None where it has."""
+        if parent is None or self.members.rows(parent) is not None:
+            return None
+        status = self.populations[parent].status
+        return status, (f"parent_{status}",)
+
+    def _boolean(self, gate: BooleanSpec) -> tuple[Gate | None, Status, tuple[str, ...], None]:
+        operands = [self.populations[name] for name, _ in gate.operands]
+        worst = max(operands, key=lambda p: (p.gate is None, SEVERITY_ORDER.index(SEVERITY[p.status])))
+        if worst.gate is None:
+            return None, worst.status, (f"{worst.id}_{worst.status}",), None
+        combined = tuple(Operand(name, negated) for name, negated in gate.operands)
+        flags = tuple(dict.fromkeys(flag for p in operands for flag in p.flags))
+        return BooleanGate("and" if gate.all_of else "or", combined), worst.status, flags, None
+
+    def _place_fitted(
+        self,
+        spec: PopulationSpec,
+        gate: FittedSpec,
+        dimensions: tuple[Dimension, ...],
+        parent: str | None,
+        pooled: Fitted | None,
+    ) -> tuple[Gate | None, Status, tuple[str, ...], GateFit]:
+        fitted = pooled if gate.scope != "sample" else self._fit(spec.id, gate, dimensions, parent)
+        first_reason = fitted.placement.reason if fitted is not None else "no sample of the group could be summarised"
+        status: Status = "ok"
+        step: FittedSpec | FixedSpec | str = gate
+        while fitted is None or not fitted.placement.placed:
+            step = step.on_failure if isinstance(step, FittedSpec) else "fail"
+            if isinstance(step, FittedSpec):
+                dimensions = self.dimensions(step)
+                fitted, status = self._fit(spec.id, step, dimensions, parent), "fell_back"
+            elif isinstance(step, FixedSpec):
+                return self._fixed_fallback(spec, gate, step, fitted, first_reason)
+            else:
+                status = "absent" if step == "absent" else "failed"
+                return None, status, (f"gate_{status}",), self._row(spec, gate, status, fitted, None, first_reason)
+        placed = make_gate(fitted.placement, dimensions)
+        flags = fitted.flags
+        if status == "fell_back":
+            status = "absent" if self._background_explains(placed, parent, step) else "fell_back"
+            flags = (*flags, "population_absent" if status == "absent" else "gate_fell_back")
+        used = step if isinstance(step, FittedSpec) else gate
+        return placed, status, flags, self._row(spec, used, status, fitted, placed, first_reason)
+
+    def _fixed_fallback(
+        self, spec: PopulationSpec, gate: FittedSpec, fixed: FixedSpec, fitted: Fitted | None, reason: str
+    ) -> tuple[Gate, Status, tuple[str, ...], GateFit]:
+        placed = self._fixed(fixed)
+        return placed, "fell_back", ("gate_fell_back",), self._row(spec, gate, "fell_back", fitted, placed, reason)
+
+    def _row(
+        self,
+        spec: PopulationSpec,
+        gate: FittedSpec,
+        status: Status,
+        fitted: Fitted | None,
+        placed: RectangleGate | PolygonGate | None,
+        reason: str,
+    ) -> GateFit:
+        method = find_method(gate.method)
+        diagnostics = dict(fitted.diagnostics) if fitted is not None else {}
+        if reason:
+            diagnostics["reason"] = reason
+        return GateFit(
+            population=spec.id,
+            method=method.name,
+            version=method.version,
+            scope=gate.scope,
+            status=status,
+            n_fitted=fitted.n_fitted if fitted is not None else 0,
+            thresholds=thresholds_of(placed) if placed is not None else {},
+            threshold_spread=fitted.spread if fitted is not None and placed is not None else math.nan,
+            diagnostics=diagnostics,
+        )
+
+    def _fit(self, population: str, gate: FittedSpec, dimensions: tuple[Dimension, ...], parent: str | None) -> Fitted | None:
+        histogram = self._histogram(gate, dimensions, parent)
+        if histogram is None:
+            return None
+        rng = seed_for(self.template.recipe_hash, population, self.sample.sha256, str(self.sample.data_set))
+        return fit_histogram(gate, histogram, dimensions, rng)
+
+    def _histogram(self, gate: FittedSpec, dimensions: tuple[Dimension, ...], parent: str | None) -> Histogram | None:
+        rows = self.members.rows(gate.fit_on if gate.fit_on is not None else parent)
+        if rows is None:
+            return None
+        axes = [fit_axis(dimension.title, len(dimensions)) for dimension in dimensions]
+        return Histogram.of(display_values(self.sample, self.spillover, dimensions, rows), axes)
+
+    def _summary(self, spec: PopulationSpec) -> Histogram | None:
+        """Summary of a pooled fit; None where this sample has nothing to give to it."""
+        gate = spec.gate
+        assert isinstance(gate, FittedSpec)
+        try:
+            return self._histogram(gate, self.dimensions(gate), self._parent(spec))
+        except UnknownMarker:
+            if not spec.optional:
+                raise
+            return None
+
+    def _background_explains(
+        self, gate: RectangleGate | PolygonGate, parent: str | None, fallback: FittedSpec | FixedSpec | str
+    ) -> bool:
+        """Whether the events in a fallback gate are no more than its reference population lets expect.
+
+        The reference (``fit_on`` of the fallback) is known to be negative; the share of it that lies in the gate, taken at
+        its upper bound (n + 1) / (N + 1), is the background rate.
+        """
+        if not (isinstance(fallback, FittedSpec) and fallback.fit_on is not None):
+            return False
+        n_inside, n_parent = self._count(gate, parent)
+        n_background, n_reference = self._count(gate, fallback.fit_on)
+        expected = n_parent * (n_background + 1) / (n_reference + 1)
+        return n_inside <= _poisson_quantile(ABSENT_PROBABILITY, expected)
+
+    def _count(self, gate: RectangleGate | PolygonGate, population: str | None) -> tuple[int, int]:
+        """Events of a population inside a gate, and in all."""
+        rows = self.members.rows(population)
+        assert rows is not None
+        inside = gate.contains(display_values(self.sample, self.spillover, gate.dimensions, rows))
+        return int(inside.sum()), len(rows)
+
+    def dimensions(self, gate: FittedSpec) -> tuple[Dimension, ...]:
+        """Axes of a fitted gate: of ``dims``, or of the first of ``or_dims`` that the panel has."""
+        for dims in gate.or_dims:
+            try:
+                return tuple(self.dimension(marker) for marker in gate.dims)
+            except UnknownMarker:
+                gate = gate.model_copy(update={"dims": dims})
+        return tuple(self.dimension(marker) for marker in gate.dims)
+
+    def dimension(self, marker: str) -> Dimension:
+        """Axis for a marker, on this sample's own scale unless one was agreed on."""
+        spec = self.template.spec
+        if marker not in self.scales:
+            self.scales[marker] = propose_scale(spec, self.sample, self.spillover, marker)
+        return make_dimension(spec, self.sample.panel, self.spillover, marker, self.scales[marker])
+
+    def _fixed(self, fixed: FixedSpec) -> RectangleGate | PolygonGate:
+        """Return a fixed gate in display units; templates state scale values."""
+        if fixed.polygon is not None:
+            x, y = (self.dimension(marker) for marker in fixed.polygon.dims)
+            vertices = tuple(
+                (float(x.transform.apply(px)), float(y.transform.apply(py))) for px, py in fixed.polygon.vertices
+            )
+            return PolygonGate((x, y), vertices)
+        bounds = fixed.range or fixed.rectangle or {}
+        dimensions = tuple(self.dimension(marker) for marker in bounds)
+        sides = [
+            tuple(None if pair[i] is None else float(d.transform.apply(pair[i])) for d, pair in zip(dimensions, bounds.values(), strict=True))
+            for i in (0, 1)
+        ]
+        return RectangleGate(dimensions, sides[0], sides[1])
+
+
+def _poisson_quantile(probability: float, mean: float) -> int:
+    """Smallest count that a Poisson variable does not exceed with this probability."""
+    count, term = 0, math.exp(-mean)
+    cumulative = term
+    while cumulative < probability and count < 10 * mean + 100:
+        count += 1
+        term *= mean / count
+        cumulative += term
+    return count
+
+
+def fit_histogram(gate: FittedSpec, histogram: Histogram, dimensions: tuple[Dimension, ...], rng: object) -> Fitted:
+    """Fit a gate to a histogram, its own or a pooled one."""
+    import numpy as np
+
+    assert isinstance(rng, np.random.Generator)
+    return fit_gate(histogram, find_method(gate.method), _on_display(method_parameters(gate), dimensions), dimensions, rng)
+
+
+def _on_display(parameters: Parameters, dimensions: tuple[Dimension, ...]) -> Parameters:
+    """Return parameters with what a person wrote as scale values turned into display units."""
+    if isinstance(parameters, ValleyParameters):
+        low, high = (None if v is None else float(dimensions[0].transform.apply(v)) for v in parameters.window)
+        return parameters.model_copy(update={"window": (low, high)})
+    return parameters

@@ -1,0 +1,113 @@
+"""Which channel a template's marker is in this tube, and on which display scale it is gated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nti7flow.errors import UnknownMarker
+from nti7flow.events.panel import Channel, Panel
+from nti7flow.events.sample import Sample
+from nti7flow.events.spillover import Spillover
+from nti7flow.events.transforms import Arcsinh, Linear, Log, Logicle, Transform, logicle_width
+from nti7flow.gating.gates import Dimension
+from nti7flow.gating.specs import ScaleSpec, TemplateSpec
+from nti7flow.gating.values import scale_values
+
+#: A scale is estimated from at most about this many events, evenly spaced through the tube.
+SCALE_EVENTS = 20_000
+#: Names that a scale may be given for instead of a marker, by role.
+ROLE_SCALES = {"fluorescence": "fluorescence", "scatter": "scatter", "time": "time", "other": "fluorescence"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Top and width of one channel's display scale; merging takes the larger of each."""
+
+    top: float
+    width: float
+
+    def merged(self, other: Scale) -> Scale:
+        """Return the scale that shows everything both do; exact, and in any order."""
+        return Scale(max(self.top, other.top), max(self.width, other.width))
+
+
+def find_channel(template: TemplateSpec, panel: Panel, marker: str) -> Channel:
+    """Resolve a template's marker in a panel, by way of its aliases; raises `UnknownMarker` or `AmbiguousMarker`."""
+    names = template.markers.get(marker, (marker,))
+    for name in names:
+        if panel.candidates(name):
+            return panel.resolve(name)
+    try:
+        return panel.resolve(names[0])
+    except UnknownMarker as error:
+        alternatives = f" (nor {', '.join(names[1:])})" if len(names) > 1 else ""
+        raise UnknownMarker(f"{error}{alternatives}") from None
+
+
+def scale_spec(template: TemplateSpec, channel: Channel, marker: str) -> ScaleSpec:
+    """Return the display scale a template asks for: by marker, by role, or the default."""
+    default = ScaleSpec() if channel.role != "time" else ScaleSpec(kind="linear")
+    return template.scales.get(marker, template.scales.get(ROLE_SCALES[channel.role], default))
+
+
+def propose_scale(template: TemplateSpec, sample: Sample, spillover: Spillover, marker: str) -> Scale:
+    """Top and width of a marker's scale from this sample alone."""
+    channel = find_channel(template, sample.panel, marker)
+    spec = scale_spec(template, channel, marker)
+    step = max(1, -(-sample.n_events // SCALE_EVENTS))
+    values = scale_values(sample, spillover, channel.detector, slice(None, None, step), compensated=True)
+    values = values[np.isfinite(values)]
+    top = _top(channel, values) if spec.top == "auto" else spec.top
+    width = logicle_width(values[values < 0], top, spec.decades) if spec.width == "auto" else spec.width
+    return Scale(top, width)
+
+
+def _top(channel: Channel, values: np.ndarray) -> float:
+    """Top of the channel's range, doubled until all but one in a thousand events fit: $PnR is not a limit for floats."""
+    top = channel.top
+    high = float(np.quantile(values, 0.999)) if values.size else 0.0
+    while top < high:
+        top *= 2.0
+    return top
+
+
+def propose_scales(
+    template: TemplateSpec, sample: Sample, spillover: Spillover, markers: Iterable[str]
+) -> dict[str, Scale]:
+    """Propose a scale for every marker that the panel has."""
+    scales = {}
+    for marker in markers:
+        try:
+            scales[marker] = propose_scale(template, sample, spillover, marker)
+        except UnknownMarker:
+            continue
+    return scales
+
+
+def merge_scales(proposals: Sequence[Mapping[str, Scale]]) -> dict[str, Scale]:
+    """Agree on one scale per marker for samples whose fits are pooled."""
+    merged: dict[str, Scale] = {}
+    for proposal in proposals:
+        for marker, scale in proposal.items():
+            merged[marker] = merged[marker].merged(scale) if marker in merged else scale
+    return merged
+
+
+def make_dimension(template: TemplateSpec, panel: Panel, spillover: Spillover, marker: str, scale: Scale) -> Dimension:
+    """Return the gate axis for a marker."""
+    channel = find_channel(template, panel, marker)
+    spec = scale_spec(template, channel, marker)
+    transform: Transform
+    if spec.kind == "linear":
+        transform = Linear(scale.top, spec.negative)
+    elif spec.kind == "log":
+        transform = Log(scale.top, spec.decades)
+    elif spec.kind == "arcsinh":
+        transform = Arcsinh(scale.top, spec.decades, spec.negative)
+    else:
+        transform = Logicle(scale.top, scale.width, spec.decades, spec.negative)
+    compensated = channel.detector in spillover.detectors
+    return Dimension(channel.detector, channel.marker, compensated, transform)

@@ -1,0 +1,161 @@
+"""What a template may say: pydantic models of the YAML, checked when it is read."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", description="Lower-case id, used in every table.")]
+MarkerName = Annotated[str, Field(min_length=1, description="A marker, scatter or alias name; never a detector.")]
+Bound = float | None
+Scope = Literal["sample", "batch", "study"]
+
+
+class Spec(BaseModel):
+    """Base of all template models: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ScaleSpec(Spec):
+    """A display scale. ``auto`` takes the top from the channel's range and the width from its negative values."""
+
+    kind: Literal["logicle", "linear", "log", "arcsinh"] = "logicle"
+    top: float | Literal["auto"] = Field("auto", description="Top of scale, scale units.")
+    width: float | Literal["auto"] = Field("auto", description="Logicle: decades of the linear region.")
+    decades: float = Field(4.5, gt=0, description="Logicle, log and arcsinh: decades shown.")
+    negative: float = Field(0.0, description="Logicle and arcsinh: additional negative decades; linear: negative range.")
+
+
+class FittedSpec(Spec):
+    """A gate placed by a method."""
+
+    method: str = Field(description="name@version of a registered method.")
+    dims: tuple[MarkerName, ...] = Field(min_length=1, max_length=2, description="Markers it works on.")
+    or_dims: tuple[tuple[MarkerName, ...], ...] = Field((), description="Other dims to try where the first are missing.")
+    fit_on: Identifier | None = Field(None, description="Population whose events are fitted; the parent by default.")
+    scope: Scope = Field("sample", description="Whose events are pooled for the fit.")
+    params: dict[str, Any] = Field({}, description="Parameters of the method.")
+    on_failure: Literal["fail", "absent"] | FittedSpec | FixedSpec = Field(
+        "fail", description="fail; absent (no such population here); or another gate to fall back to."
+    )
+
+
+class FixedSpec(Spec):
+    """A gate written down. Numbers are scale values: what the channel reads after compensation."""
+
+    range: dict[MarkerName, tuple[Bound, Bound]] | None = Field(None, description="One marker: [lower, upper], null open.")
+    rectangle: dict[MarkerName, tuple[Bound, Bound]] | None = Field(None, description="Several markers: [lower, upper].")
+    polygon: PolygonSpec | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> FixedSpec:
+        given = [kind for kind in ("range", "rectangle", "polygon") if getattr(self, kind) is not None]
+        if len(given) != 1:
+            raise ValueError(f"a fixed gate is one of range, rectangle or polygon; found {', '.join(given) or 'none'}")
+        if self.range is not None and len(self.range) != 1:
+            raise ValueError("a range gate has exactly one marker; use rectangle for more")
+        for marker, (low, high) in (self.range or self.rectangle or {}).items():
+            if low is not None and high is not None and low >= high:
+                raise ValueError(f"{marker}: lower bound {low:g} is not below upper bound {high:g}")
+        return self
+
+
+class PolygonSpec(Spec):
+    """Vertices in two markers."""
+
+    dims: tuple[MarkerName, MarkerName]
+    vertices: tuple[tuple[float, float], ...] = Field(min_length=3)
+
+
+class SameAsSpec(Spec):
+    """The same geometry as another population's gate."""
+
+    same_as: Identifier
+
+
+class BooleanSpec(Spec):
+    """All of, or any of, other populations; prefix one with ``not`` to negate it."""
+
+    all_of: tuple[str, ...] | None = Field(None, min_length=1)
+    any_of: tuple[str, ...] | None = Field(None, min_length=1)
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> BooleanSpec:
+        if (self.all_of is None) == (self.any_of is None):
+            raise ValueError("a boolean gate is either all_of or any_of")
+        return self
+
+    @field_validator("all_of", "any_of")
+    @classmethod
+    def _well_formed(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for text in value or ():
+            if not re.fullmatch(r"(not )?[a-z][a-z0-9_]*", text):
+                raise ValueError(f"'{text}' is neither a population id nor 'not ID'")
+        return value
+
+    @property
+    def operands(self) -> tuple[tuple[str, bool], ...]:
+        """Population and whether it is negated."""
+        texts = self.all_of or self.any_of or ()
+        return tuple((text.removeprefix("not "), text.startswith("not ")) for text in texts)
+
+
+GateSpec = FittedSpec | FixedSpec | SameAsSpec | BooleanSpec
+#: The keys by which the kind of a gate is told, in the order they are looked for.
+GATE_KINDS: dict[str, type[FittedSpec] | type[FixedSpec] | type[SameAsSpec] | type[BooleanSpec]] = {
+    "method": FittedSpec,
+    "same_as": SameAsSpec,
+    "all_of": BooleanSpec,
+    "any_of": BooleanSpec,
+    "range": FixedSpec,
+    "rectangle": FixedSpec,
+    "polygon": FixedSpec,
+}
+
+
+class PopulationSpec(Spec):
+    """One population of a template."""
+
+    id: Identifier
+    label: str = Field(min_length=1, description="Name for tables and pictures.")
+    parent: Identifier | None = Field(None, description="Population it is gated from; all events where left out.")
+    optional: bool = Field(False, description="May be missing from the panel: its status is then not_in_panel.")
+    bypass: bool = Field(False, description="Where it is not in the panel, its children are gated from its parent.")
+    helper: bool = Field(False, description="A step on the way, left out of the printed table.")
+    plot: tuple[MarkerName, MarkerName] | None = Field(None, description="Axes of its picture, x and y.")
+    gate: GateSpec
+
+    @field_validator("gate", mode="before")
+    @classmethod
+    def _kind(cls, value: Any) -> Any:
+        """Pick the model by its tell-tale key, so that an error speaks of that kind of gate only."""
+        if isinstance(value, BaseModel):
+            return value
+        if not isinstance(value, dict):
+            raise ValueError(f"a gate is a mapping, found {value!r}")
+        for key, model in GATE_KINDS.items():
+            if key in value:
+                return model.model_validate(value)
+        raise ValueError(f"a gate needs one of {', '.join(GATE_KINDS)}; found {', '.join(map(str, value)) or 'nothing'}")
+
+
+class TemplateSpec(Spec):
+    """A gating template."""
+
+    template_schema: Literal["nti7flow/template/1"] = Field(alias="schema")
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$", description="A moved gate is a new version.")
+    title: str
+    description: str = ""
+    markers: dict[str, tuple[MarkerName, ...]] = Field(
+        {}, description="Aliases: a name for the first of several spellings that the panel carries."
+    )
+    scales: dict[str, ScaleSpec] = Field({}, description="Display scale by marker, or for fluorescence, scatter, time.")
+    populations: tuple[PopulationSpec, ...] = Field(min_length=1)
+
+
+FittedSpec.model_rebuild()
+FixedSpec.model_rebuild()

@@ -1,0 +1,197 @@
+"""`GatingTemplate`: a checked template, and where to find released ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from nti7flow.errors import ConfigError, did_you_mean
+from nti7flow.gating.methods import find_method
+from nti7flow.gating.methods.registry import Parameters
+from nti7flow.gating.specs import BooleanSpec, FittedSpec, PopulationSpec, SameAsSpec, Scope, TemplateSpec
+from nti7flow.gating.yaml_source import Source, read_yaml
+
+
+@dataclass(frozen=True)
+class GatingTemplate:
+    """A template that has been read and checked; populations stand in an order in which they can be gated."""
+
+    spec: TemplateSpec
+    populations: tuple[PopulationSpec, ...]
+    source: str
+
+    @property
+    def reference(self) -> str:
+        """``name@version``."""
+        return f"{self.spec.name}@{self.spec.version}"
+
+    @cached_property
+    def recipe_hash(self) -> str:
+        """SHA-256 of everything in the template that can change a number or a name."""
+        text = json.dumps(self.spec.model_dump(mode="json", by_alias=True), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def population(self, name: str) -> PopulationSpec:
+        """Return the population with this id."""
+        for population in self.populations:
+            if population.id == name:
+                return population
+        raise KeyError(name)
+
+    @cached_property
+    def waves(self) -> dict[str, int]:
+        """For each population, the wave in which its gate is known: one more after every pooled fit it rests on."""
+        ready: dict[str, int] = {}
+        for population in self.populations:
+            before = max((ready[name] for name in dependencies(population)), default=0)
+            ready[population.id] = before + (pooled_scope(population) is not None)
+        return ready
+
+    @property
+    def n_waves(self) -> int:
+        """How many times every sample is visited; one unless fits are pooled."""
+        return max(self.waves.values()) + 1
+
+    def __repr__(self) -> str:
+        rows = "\n".join(f"  {p.parent or 'all events':<22} > {p.id:<18} {p.label}" for p in self.populations)
+        return f"<GatingTemplate {self.reference}: {self.spec.title}>\n{rows}"
+
+
+def pooled_scope(population: PopulationSpec) -> Scope | None:
+    """Scope of a fit that pools samples, else None."""
+    gate = population.gate
+    return gate.scope if isinstance(gate, FittedSpec) and gate.scope != "sample" else None
+
+
+def dependencies(population: PopulationSpec) -> Iterator[str]:
+    """Ids of the populations that must be known before this one can be gated."""
+    if population.parent is not None:
+        yield population.parent
+    gate = population.gate
+    while isinstance(gate, FittedSpec):
+        if gate.fit_on is not None:
+            yield gate.fit_on
+        gate = gate.on_failure  # type: ignore[assignment]
+    if isinstance(gate, SameAsSpec):
+        yield gate.same_as
+    if isinstance(gate, BooleanSpec):
+        yield from (name for name, _ in gate.operands)
+
+
+def method_parameters(gate: FittedSpec) -> Parameters:
+    """Check and complete the parameters of a fitted gate; raises `ConfigError`."""
+    method = find_method(gate.method)
+    if len(gate.dims) != method.n_dimensions:
+        raise ConfigError(f"{gate.method} works on {method.n_dimensions} dimension(s), dims has {len(gate.dims)}")
+    try:
+        return method.parameters.model_validate(gate.params)
+    except ValidationError as error:
+        problems = []
+        for item in error.errors():
+            name = ".".join(map(str, item["loc"]))
+            hint = did_you_mean(name, method.parameters.model_fields) if item["type"] == "extra_forbidden" else ""
+            problems.append(f"{name}: {_plain(item['msg'])}.{hint}" if name else _plain(item["msg"]))
+        raise ConfigError(f"params of {gate.method}: {'; '.join(problems)}") from None
+
+
+def _plain(message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return "no such key" if message.startswith("Extra inputs") else message
+
+
+def load_template(reference: str | Path) -> GatingTemplate:
+    """Read and check a template.
+
+    Parameters
+    ----------
+    reference : str or Path
+        Path of a YAML file, or the name of a released template: ``tbnk`` (its newest version) or ``tbnk@1.0.0``.
+
+    Raises
+    ------
+    ConfigError
+        It does not exist or says something wrong; every problem is listed with its line.
+    """
+    path = template_path(reference)
+    source = read_yaml(path)
+    spec = source.validate(TemplateSpec)
+    problems = list(_problems(spec, source))
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return GatingTemplate(spec, _ordered(spec, source), str(path))
+
+
+def _problems(spec: TemplateSpec, source: Source) -> Iterator[str]:
+    """Check what single fields cannot tell: names that refer to each other, and the parameters of methods."""
+    ids = [population.id for population in spec.populations]
+    for i, population in enumerate(spec.populations):
+        here = f"population {population.id}"
+        if population.id in ids[:i]:
+            yield source.problem(("populations", i, "id"), f"{here}: the id stands twice; ids must differ.")
+        for name in dependencies(population):
+            if name not in ids:
+                yield source.problem(("populations", i), f"{here}: no population '{name}'.{did_you_mean(name, ids)}")
+        gate: object = population.gate
+        while isinstance(gate, FittedSpec):
+            try:
+                method_parameters(gate)
+            except ConfigError as error:
+                yield source.problem(("populations", i, "gate"), f"{here}: {error}")
+            gate = gate.on_failure
+    if "root" in ids:
+        yield source.problem(("populations", ids.index("root")), "'root' means all events and cannot be an id.")
+
+
+def _ordered(spec: TemplateSpec, source: Source) -> tuple[PopulationSpec, ...]:
+    """Populations after what they depend on, otherwise as written; circles are refused."""
+    placed: dict[str, PopulationSpec] = {}
+    waiting = list(spec.populations)
+    while waiting:
+        ready = next((p for p in waiting if all(name in placed for name in dependencies(p))), None)
+        if ready is None:
+            circle = ", ".join(p.id for p in waiting)
+            line = list(spec.populations).index(waiting[0])
+            raise ConfigError(source.problem(("populations", line), f"these populations depend on each other: {circle}."))
+        placed[ready.id] = ready
+        waiting.remove(ready)
+    return tuple(placed.values())
+
+
+def library_folder() -> Path:
+    """Folder of the released templates: inside the installed package, or at the top of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "_gating"
+    return installed if installed.is_dir() else package.parents[1] / "gating"
+
+
+def released_templates() -> dict[str, Path]:
+    """``name@version`` to path for all released templates, names sorted, versions ascending."""
+    paths = sorted(
+        library_folder().glob("*/*.yaml"),
+        key=lambda p: (p.parent.name, [int(n) if n.isdigit() else 0 for n in p.stem.split(".")]),
+    )
+    return {f"{path.parent.name}@{path.stem}": path for path in paths}
+
+
+def template_path(reference: str | Path) -> Path:
+    """Path of a template given by path, ``name`` or ``name@version``."""
+    text = str(reference)
+    if isinstance(reference, Path) or text.endswith((".yaml", ".yml")) or "/" in text or "\\" in text:
+        path = Path(reference)
+        if not path.is_file():
+            raise ConfigError(f"{text}: no such template file. Released ones: {', '.join(released_templates())}.")
+        return path
+    released = released_templates()
+    if text in released:
+        return released[text]
+    versions = [path for name, path in released.items() if name.partition("@")[0] == text]
+    if versions:
+        return versions[-1]
+    names = [*released, *{name.partition("@")[0] for name in released}]
+    raise ConfigError(f"no released template '{text}'; there are {', '.join(released)}.{did_you_mean(text, names)}")

@@ -1,0 +1,96 @@
+"""YAML with line numbers: an error in a file a person wrote says where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from nti7flow.errors import ConfigError, did_you_mean
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A parsed YAML file that remembers where everything stood."""
+
+    path: str
+    data: Any
+
+    def line(self, location: Sequence[str | int]) -> int:
+        """Line, from 1, of the deepest part of a location that the file really has."""
+        node, line = self.data, 1
+        for step in location:
+            marks = getattr(node, "lc", None)
+            try:
+                if marks is not None:
+                    line = (marks.key(step) if isinstance(node, dict) else marks.item(step))[0] + 1
+                node = node[step]
+            except (KeyError, IndexError, TypeError):
+                continue  # a step that is the name of a model, not a key of the file
+        return line
+
+    def problem(self, location: Sequence[str | int], text: str) -> str:
+        """One line of a listing: ``file:line: text``."""
+        return f"{self.path}:{self.line(location)}: {text}"
+
+    def validate(self, model: type[Model]) -> Model:
+        """Check against a pydantic model; raises one `ConfigError` with all problems, each with its line."""
+        try:
+            return model.model_validate(_plain(self.data))
+        except ValidationError as error:
+            problems = {self._explain(dict(item), model): None for item in error.errors()}
+            raise ConfigError("\n".join(problems)) from None
+
+    def _explain(self, item: dict[str, Any], model: type[BaseModel]) -> str:
+        location = [step for step in item["loc"] if not (isinstance(step, str) and "[" in step)]
+        where = ".".join(str(step) for step in location)
+        message, hint = item["msg"].removeprefix("Value error, "), ""
+        if item["type"] == "extra_forbidden":
+            message, hint = "no such key.", did_you_mean(str(location[-1]), _keys(model))
+        elif item["type"] == "missing":
+            message = "is missing."
+        elif "input" in item and isinstance(item["input"], str | int | float | bool | type(None)):
+            message = f"{message}; found {item['input']!r}."
+        return self.problem(location, f"{where}: {message}{hint}" if where else f"{message}{hint}")
+
+
+def _keys(model: type[BaseModel]) -> set[str]:
+    """Every key that a model or a model inside it knows."""
+    schema = model.model_json_schema()
+    nested = [definition.get("properties", {}) for definition in schema.get("$defs", {}).values()]
+    return {key for properties in (schema.get("properties", {}), *nested) for key in properties}
+
+
+def _plain(node: Any) -> Any:
+    """Return plain dicts and lists without the parser's marks."""
+    if isinstance(node, dict):
+        return {key: _plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(value) for value in node]
+    return node
+
+
+def read_yaml(path: Path) -> Source:
+    """Parse a YAML 1.2 file that holds a mapping; raises `ConfigError` with the line."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        data = YAML(typ="rt").load(text)
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file.") from None
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise ConfigError(f"{path}:{line}: not valid YAML: {error.problem or error.context}.") from None
+    except (YAMLError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{path}: cannot be read as YAML: {error}.") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}:1: a mapping was expected, found {type(data).__name__}.")
+    return Source(str(path), data)
