@@ -24,10 +24,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 def locked() -> list[tuple[str, str, int]]:
     """Name, version and number of hashes of each entry; a package may have one entry per Python."""
     entries = re.split(r"^(?=[a-z0-9])", (ROOT / "constraints.txt").read_text(), flags=re.MULTILINE)[1:]
-    return [
-        (*re.match(r"([a-z0-9-]+)==(\S+)", entry).groups(), entry.count("--hash=sha256:"))
-        for entry in entries
-    ]
+    return [(*re.match(r"([a-z0-9-]+)==(\S+)", entry).groups(), entry.count("--hash=sha256:")) for entry in entries]
 
 
 def test_one_version():

@@ -39,7 +39,7 @@ _PUBLIC = {
     "write_fcs": "nti7flow.events.fcs",
 }
 
-__all__ = ["__version__", *sorted(_PUBLIC)]  # noqa: PLE0604 - the names are strings
+__all__ = ["__version__", *sorted(_PUBLIC)]
 
 
 def __getattr__(name: str) -> Any:

@@ -78,9 +78,7 @@ def test_tubes_read_as_a_tbnk_panel(row):
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.sample)
 def test_counts_agree_with_labels(row):
     with (COMMITTED / "truth" / "counts.csv").open(newline="") as stream:
-        counts = {
-            r["population"]: int(r["n_events"]) for r in csv.DictReader(stream) if r["sample"] == row.sample
-        }
+        counts = {r["population"]: int(r["n_events"]) for r in csv.DictReader(stream) if r["sample"] == row.sample}
     labels = Counter(pq.read_table(COMMITTED / "truth" / f"{row.sample}.parquet")["population"].to_pylist())
     assert sum(labels.values()) == read_fcs(COMMITTED / row.file).n_events
     for group, members in GROUPS.items():

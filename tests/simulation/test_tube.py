@@ -38,9 +38,7 @@ def tube():
 def column(tube):
     """Values of one channel, by detector or marker."""
     names = dict(zip(tube.detectors, tube.events.T, strict=True))
-    return names | {
-        marker: values for marker, values in zip(tube.markers, tube.events.T, strict=True) if marker
-    }
+    return names | {marker: values for marker, values in zip(tube.markers, tube.events.T, strict=True) if marker}
 
 
 def compensated(tube, matrix):

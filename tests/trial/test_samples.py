@@ -76,9 +76,7 @@ def test_a_column_of_files_is_enough(sheet):
 
 
 def test_only_what_is_known_of_a_time_is_kept(sheet):
-    rows = read_samples(
-        sheet("file,collected_at\n1.fcs,2026-01-02\n2.fcs,2026-01-02T08:15\n3.fcs,2026-01-02T08:15Z\n")
-    )
+    rows = read_samples(sheet("file,collected_at\n1.fcs,2026-01-02\n2.fcs,2026-01-02T08:15\n3.fcs,2026-01-02T08:15Z\n"))
     times = [row.collected_at for row in rows]
     assert times == [date(2026, 1, 2), datetime(2026, 1, 2, 8, 15), datetime(2026, 1, 2, 8, 15, tzinfo=UTC)]
     assert type(times[0]) is date
@@ -98,9 +96,7 @@ def test_millilitres(sheet):
 
 
 def test_roles(sheet):
-    rows = read_samples(
-        sheet("file,role\n1.fcs,Patient\n2.fcs,control\n3.fcs,unstained\n4.fcs,FMO: CD8\n5.fcs,\n")
-    )
+    rows = read_samples(sheet("file,role\n1.fcs,Patient\n2.fcs,control\n3.fcs,unstained\n4.fcs,FMO: CD8\n5.fcs,\n"))
     assert [row.role for row in rows] == ["patient", "control", "unstained", "fmo:CD8", "patient"]
     assert [row.left_out for row in rows] == [None, None, None, "CD8", None]
 
@@ -139,8 +135,7 @@ def test_all_problems_at_once(sheet):
     found = problems(path)
     # Every line says where, what was found, what was expected, and what to do.
     assert found[0] == (
-        "samples.csv:2 specimen_volume_unit: found no unit; expected uL, µL or mL; "
-        "say in which unit the volume is."
+        "samples.csv:2 specimen_volume_unit: found no unit; expected uL, µL or mL; say in which unit the volume is."
     )
     assert found[1] == (
         "samples.csv:2 role: found 'patent'; expected patient, control, unstained or fmo:MARKER; "
@@ -229,12 +224,10 @@ def test_rows_travel_to_workers(sheet):
 
 
 # Text as people write it: nothing at the ends, and in names nothing that no file may be called.
-_TEXT = st.text(st.characters(categories=("L", "N"), include_characters=" ,;\t\"'+-_:\n"), max_size=12).map(
-    str.strip
+_TEXT = st.text(st.characters(categories=("L", "N"), include_characters=" ,;\t\"'+-_:\n"), max_size=12).map(str.strip)
+_NAME = st.text(st.characters(categories=("L", "N"), include_characters=" ,;\"'+-_"), min_size=1, max_size=12).filter(
+    lambda text: text == text.strip()
 )
-_NAME = st.text(
-    st.characters(categories=("L", "N"), include_characters=" ,;\"'+-_"), min_size=1, max_size=12
-).filter(lambda text: text == text.strip())
 _OFFSETS = st.integers(-12 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 _MOMENT = st.none() | st.dates() | st.datetimes(timezones=st.none() | _OFFSETS)
 _AMOUNT = st.floats(1e-9, 1e9)
@@ -288,9 +281,7 @@ def test_every_valid_sheet_comes_back(tmp_path_factory, rows, separator, end, bo
     writer = csv.writer(text, delimiter=separator, lineterminator=end)
     writer.writerow([*SAMPLE_COLUMNS, "site no."])
     for row in rows:
-        writer.writerow(
-            [*(cell(getattr(row, name)) for name in SAMPLE_COLUMNS), row.extra.get("site no.", "")]
-        )
+        writer.writerow([*(cell(getattr(row, name)) for name in SAMPLE_COLUMNS), row.extra.get("site no.", "")])
     path = tmp_path_factory.mktemp("sheet") / "samples.csv"
     path.write_bytes((bom + text.getvalue()).encode())
     assert read_samples(path) == tuple(rows)

@@ -171,7 +171,9 @@ class Panel:
     def _repr_html_(self) -> str:
         head = "<tr><th>detector</th><th>marker</th><th>fluorochrome</th><th>role</th></tr>"
         rows = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(v)}</td>" for v in (c.detector, c.marker, c.fluorochrome, c.role)) + "</tr>"
+            "<tr>"
+            + "".join(f"<td>{html.escape(v)}</td>" for v in (c.detector, c.marker, c.fluorochrome, c.role))
+            + "</tr>"
             for c in self.channels
         )
         return f"<table>{head}{rows}</table>"
@@ -244,7 +246,29 @@ def _is_antigen(base: str) -> bool:
     return any(re.fullmatch(r"CD\d+[A-Z]*", target) for target in parsed.targets) or squeeze(base) in _BARE_ANTIGENS
 
 
-_BARE_ANTIGENS = frozenset("CCR7 HLADR PD1 KI67 FOXP3 TCRGD TCRAB IGD IGM IGK IGL CCR4 CCR5 CCR6 CXCR3 CXCR5 IFNG IL2 TNFA".split())
+_BARE_ANTIGENS = frozenset(
+    [
+        "CCR7",
+        "HLADR",
+        "PD1",
+        "KI67",
+        "FOXP3",
+        "TCRGD",
+        "TCRAB",
+        "IGD",
+        "IGM",
+        "IGK",
+        "IGL",
+        "CCR4",
+        "CCR5",
+        "CCR6",
+        "CXCR3",
+        "CXCR5",
+        "IFNG",
+        "IL2",
+        "TNFA",
+    ]
+)
 
 
 def _number(text: str | None) -> float | None:

@@ -19,6 +19,8 @@ from nti7flow.events.sample import Sample
 KEYWORDS = ("$SPILLOVER", "SPILLOVER", "$SPILL", "SPILL", "$COMP", "COMP")
 #: A matrix with a larger condition number than this cannot be inverted to any useful accuracy.
 SINGULAR = 1e6
+#: Above this the inverse amplifies noise so much that dim populations drown.
+CONDITION_LIMIT = 30.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +45,9 @@ class Spillover:
         d = len(self.detectors)
         matrix = np.array(self.matrix, np.float64).reshape(-1, d) if d else np.empty((0, 0))
         if matrix.shape != (d, d):
-            raise SpilloverError(f"spillover ({self.source}): {matrix.shape[0]} rows for {d} detectors; it must be square.")
+            raise SpilloverError(
+                f"spillover ({self.source}): {matrix.shape[0]} rows for {d} detectors; it must be square."
+            )
         if len(set(self.detectors)) != d:
             raise SpilloverError(f"spillover ({self.source}): a detector stands twice: {', '.join(self.detectors)}.")
         if not np.isfinite(matrix).all():
@@ -51,7 +55,9 @@ class Spillover:
         diagonal = matrix.diagonal()
         if (diagonal <= 0).any():
             bad = self.detectors[int(np.argmin(diagonal))]
-            raise SpilloverError(f"spillover ({self.source}): the diagonal at {bad} is {diagonal.min():g}; it must be positive.")
+            raise SpilloverError(
+                f"spillover ({self.source}): the diagonal at {bad} is {diagonal.min():g}; it must be positive."
+            )
         # Percent matrices and unscaled ones become unit-diagonal: only the ratios along a row mean anything.
         matrix = matrix / diagonal[:, None]
         matrix.flags.writeable = False
@@ -113,7 +119,9 @@ class Spillover:
             d = int(tokens[0])
             names, numbers = tokens[1 : 1 + d], [float(token) for token in tokens[1 + d :]]
         except ValueError:
-            raise SpilloverError(f"keyword {key} does not hold a number where one is expected: {text[:60]!r}.") from None
+            raise SpilloverError(
+                f"keyword {key} does not hold a number where one is expected: {text[:60]!r}."
+            ) from None
         if d < 1 or len(names) != d or len(numbers) != d * d:
             raise SpilloverError(
                 f"keyword {key} announces {d} detectors, so {d * d} numbers were expected; found {len(numbers)}. "
@@ -156,7 +164,9 @@ class Spillover:
             rows_named = [_plain(row[0]) for row in body]
             columns = [_plain(name) for name in names]
             if sorted(rows_named) != sorted(columns):
-                raise SpilloverError(f"{path}: its rows are named {', '.join(rows_named)}, its columns {', '.join(columns)}.")
+                raise SpilloverError(
+                    f"{path}: its rows are named {', '.join(rows_named)}, its columns {', '.join(columns)}."
+                )
             matrix = matrix[[rows_named.index(column) for column in columns]]
         return cls(tuple(_plain(name) for name in names), matrix, str(path))
 

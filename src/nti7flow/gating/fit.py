@@ -77,12 +77,12 @@ def fit_gate(
     replicates = [method.fit(histogram.resampled(rng), parameters) for _ in range(N_REPLICATES)]
     placed = [replicate for replicate in replicates if replicate.placed]
     moved = [int(counts[inside != make_gate(r, dimensions).contains(cells)].sum()) for r in placed]
-    typical = float(np.median(moved)) if moved else math.inf
+    typical = float(np.mean(moved)) if moved else math.inf
     share = max(typical - FORGIVEN, 0.0) / max(n_inside, 1)
     diagnostics = {
         **placement.diagnostics,
         "replicates_placed": len(placed),
-        "events_moved": None if math.isinf(typical) else typical,
+        "events_moved": None if math.isinf(typical) else round(typical, 1),
         "events_inside": n_inside,
     }
     reason = ""

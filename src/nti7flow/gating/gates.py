@@ -131,9 +131,7 @@ def _even_odd(vertices: Floats, px: Floats, py: Floats) -> Bools:
         side = (x2 - x1) * (py - y1) - (px - x1) * (y2 - y1)
         spans = (y1 > py) != (y2 > py)
         crossings ^= spans & ((side > 0) == (y2 > y1))
-        on_edge |= (
-            (side == 0) & (px >= min(x1, x2)) & (px <= max(x1, x2)) & (py >= min(y1, y2)) & (py <= max(y1, y2))
-        )
+        on_edge |= (side == 0) & (px >= min(x1, x2)) & (px <= max(x1, x2)) & (py >= min(y1, y2)) & (py <= max(y1, y2))
     return crossings | on_edge
 
 

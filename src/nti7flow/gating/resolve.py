@@ -8,8 +8,10 @@ any order, and fitted once per group.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from nti7flow.errors import UnknownMarker
 from nti7flow.events.sample import Sample
@@ -37,17 +39,20 @@ class Resolution:
     template: GatingTemplate
     sample: Sample
     spillover: Spillover
+    name: str
     members: Members
     populations: dict[str, Population] = field(default_factory=dict)
     fits: list[GateFit] = field(default_factory=list)
     scales: dict[str, Scale] = field(default_factory=dict)
 
     @classmethod
-    def start(cls, template: GatingTemplate, sample: Sample, spillover: Spillover) -> Resolution:
-        """Begin with nothing gated."""
-        return cls(template, sample, spillover, Members(sample.n_events))
+    def start(
+        cls, template: GatingTemplate, sample: Sample, spillover: Spillover, *, name: str | None = None
+    ) -> Resolution:
+        """Begin with nothing gated; the sample is named after its file unless a name is given."""
+        return cls(template, sample, spillover, name or sample.path.stem, Members(sample.n_events))
 
-    def run_wave(self, wave: int, pooled: Mapping[str, Fitted]) -> dict[str, Histogram]:
+    def run_wave(self, wave: int, pooled: Mapping[str, Fitted]) -> dict[str, Summary]:
         """Gate what this wave can, and return summaries for the fits the next wave waits for.
 
         Parameters
@@ -61,16 +66,15 @@ class Resolution:
             if self.template.waves[spec.id] == wave:
                 self._add(*self._gate(spec, pooled.get(spec.id)))
         waiting = [s for s in self.template.populations if self.template.waves[s.id] == wave + 1 and pooled_scope(s)]
-        return {s.id: h for s in waiting if (h := self._summary(s)) is not None}
+        return {s.id: summary for s in waiting if (summary := self._summary(s)) is not None}
 
     def strategy(self) -> GatingStrategy:
         """Return the concrete gates found so far."""
         return GatingStrategy(
             template=self.template.reference,
-            sample=self.sample.path.stem,
+            sample=self.name,
             sha256=self.sample.sha256,
             data_set=self.sample.data_set,
-            markers={},
             spillover=self.spillover,
             populations=tuple(self.populations.values()),
         )
@@ -114,8 +118,10 @@ class Resolution:
             if (blocked := self._blocked(parent)) is not None:
                 method = find_method(gate.method)
                 diagnostics = {"reason": blocked[1][0]}
-                return None, *blocked, GateFit(
-                    spec.id, method.name, method.version, gate.scope, blocked[0], 0, {}, math.nan, diagnostics
+                return (
+                    None,
+                    *blocked,
+                    GateFit(spec.id, method.name, method.version, gate.scope, blocked[0], 0, {}, math.nan, diagnostics),
                 )
             return self._place_fitted(spec, gate, dimensions, parent, pooled)
         if (blocked := self._blocked(parent)) is not None:
@@ -204,7 +210,9 @@ class Resolution:
             diagnostics=diagnostics,
         )
 
-    def _fit(self, population: str, gate: FittedSpec, dimensions: tuple[Dimension, ...], parent: str | None) -> Fitted | None:
+    def _fit(
+        self, population: str, gate: FittedSpec, dimensions: tuple[Dimension, ...], parent: str | None
+    ) -> Fitted | None:
         histogram = self._histogram(gate, dimensions, parent)
         if histogram is None:
             return None
@@ -215,19 +223,22 @@ class Resolution:
         rows = self.members.rows(gate.fit_on if gate.fit_on is not None else parent)
         if rows is None:
             return None
-        axes = [fit_axis(dimension.title, len(dimensions)) for dimension in dimensions]
+        # Named by the template, not by the panel: samples that spell a marker differently still merge.
+        axes = [fit_axis(marker, len(dimensions)) for marker in gate.dims]
         return Histogram.of(display_values(self.sample, self.spillover, dimensions, rows), axes)
 
-    def _summary(self, spec: PopulationSpec) -> Histogram | None:
-        """Summary of a pooled fit; None where this sample has nothing to give to it."""
+    def _summary(self, spec: PopulationSpec) -> Summary | None:
+        """Summary for a pooled fit; None where this sample has nothing to give to it."""
         gate = spec.gate
         assert isinstance(gate, FittedSpec)
         try:
-            return self._histogram(gate, self.dimensions(gate), self._parent(spec))
+            dimensions = self.dimensions(gate)
         except UnknownMarker:
             if not spec.optional:
                 raise
             return None
+        histogram = self._histogram(gate, dimensions, self._parent(spec))
+        return None if histogram is None else Summary(histogram, dimensions)
 
     def _background_explains(
         self, gate: RectangleGate | PolygonGate, parent: str | None, fallback: FittedSpec | FixedSpec | str
@@ -278,7 +289,10 @@ class Resolution:
         bounds = fixed.range or fixed.rectangle or {}
         dimensions = tuple(self.dimension(marker) for marker in bounds)
         sides = [
-            tuple(None if pair[i] is None else float(d.transform.apply(pair[i])) for d, pair in zip(dimensions, bounds.values(), strict=True))
+            tuple(
+                None if pair[i] is None else float(d.transform.apply(pair[i]))
+                for d, pair in zip(dimensions, bounds.values(), strict=True)
+            )
             for i in (0, 1)
         ]
         return RectangleGate(dimensions, sides[0], sides[1])
@@ -295,12 +309,28 @@ def _poisson_quantile(probability: float, mean: float) -> int:
     return count
 
 
-def fit_histogram(gate: FittedSpec, histogram: Histogram, dimensions: tuple[Dimension, ...], rng: object) -> Fitted:
-    """Fit a gate to a histogram, its own or a pooled one."""
-    import numpy as np
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What one sample gives to a pooled fit: a histogram, and the axes it was made on."""
 
-    assert isinstance(rng, np.random.Generator)
-    return fit_gate(histogram, find_method(gate.method), _on_display(method_parameters(gate), dimensions), dimensions, rng)
+    histogram: Histogram
+    dimensions: tuple[Dimension, ...]
+
+
+def fit_pooled(gate: FittedSpec, summaries: Sequence[Summary], rng: np.random.Generator) -> Fitted:
+    """Merge the summaries of a group (exact, and in any order) and fit once."""
+    total = summaries[0].histogram
+    for summary in summaries[1:]:
+        total = total.merged(summary.histogram)
+    return fit_histogram(gate, total, summaries[0].dimensions, rng)
+
+
+def fit_histogram(
+    gate: FittedSpec, histogram: Histogram, dimensions: tuple[Dimension, ...], rng: np.random.Generator
+) -> Fitted:
+    """Fit a gate to a histogram, its own or a pooled one."""
+    parameters = _on_display(method_parameters(gate), dimensions)
+    return fit_gate(histogram, find_method(gate.method), parameters, dimensions, rng)
 
 
 def _on_display(parameters: Parameters, dimensions: tuple[Dimension, ...]) -> Parameters:

@@ -26,7 +26,9 @@ class ScaleSpec(Spec):
     top: float | Literal["auto"] = Field("auto", description="Top of scale, scale units.")
     width: float | Literal["auto"] = Field("auto", description="Logicle: decades of the linear region.")
     decades: float = Field(4.5, gt=0, description="Logicle, log and arcsinh: decades shown.")
-    negative: float = Field(0.0, description="Logicle and arcsinh: additional negative decades; linear: negative range.")
+    negative: float = Field(
+        0.0, description="Logicle and arcsinh: additional negative decades; linear: negative range."
+    )
 
 
 class FittedSpec(Spec):
@@ -34,7 +36,9 @@ class FittedSpec(Spec):
 
     method: str = Field(description="name@version of a registered method.")
     dims: tuple[MarkerName, ...] = Field(min_length=1, max_length=2, description="Markers it works on.")
-    or_dims: tuple[tuple[MarkerName, ...], ...] = Field((), description="Other dims to try where the first are missing.")
+    or_dims: tuple[tuple[MarkerName, ...], ...] = Field(
+        (), description="Other dims to try where the first are missing."
+    )
     fit_on: Identifier | None = Field(None, description="Population whose events are fitted; the parent by default.")
     scope: Scope = Field("sample", description="Whose events are pooled for the fit.")
     params: dict[str, Any] = Field({}, description="Parameters of the method.")
@@ -46,8 +50,12 @@ class FittedSpec(Spec):
 class FixedSpec(Spec):
     """A gate written down. Numbers are scale values: what the channel reads after compensation."""
 
-    range: dict[MarkerName, tuple[Bound, Bound]] | None = Field(None, description="One marker: [lower, upper], null open.")
-    rectangle: dict[MarkerName, tuple[Bound, Bound]] | None = Field(None, description="Several markers: [lower, upper].")
+    range: dict[MarkerName, tuple[Bound, Bound]] | None = Field(
+        None, description="One marker: [lower, upper], null open."
+    )
+    rectangle: dict[MarkerName, tuple[Bound, Bound]] | None = Field(
+        None, description="Several markers: [lower, upper]."
+    )
     polygon: PolygonSpec | None = None
 
     @model_validator(mode="after")
@@ -139,7 +147,9 @@ class PopulationSpec(Spec):
         for key, model in GATE_KINDS.items():
             if key in value:
                 return model.model_validate(value)
-        raise ValueError(f"a gate needs one of {', '.join(GATE_KINDS)}; found {', '.join(map(str, value)) or 'nothing'}")
+        raise ValueError(
+            f"a gate needs one of {', '.join(GATE_KINDS)}; found {', '.join(map(str, value)) or 'nothing'}"
+        )
 
 
 class TemplateSpec(Spec):

@@ -120,7 +120,6 @@ class GatingStrategy:
     sample: str
     sha256: str
     data_set: int
-    markers: Mapping[str, str]
     spillover: Spillover
     populations: tuple[Population, ...]
 
@@ -151,7 +150,6 @@ class GatingStrategy:
             "sample": self.sample,
             "sha256": self.sha256,
             "data_set": self.data_set,
-            "markers": dict(self.markers),
             "spillover": self.spillover.to_dict(),
             "populations": [population.to_dict() for population in self.populations],
         }
@@ -166,7 +164,6 @@ class GatingStrategy:
             data["sample"],
             data["sha256"],
             data["data_set"],
-            data["markers"],
             Spillover.from_dict(data["spillover"]),
             tuple(Population.from_dict(p) for p in data["populations"]),
         )

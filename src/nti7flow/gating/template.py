@@ -157,7 +157,9 @@ def _ordered(spec: TemplateSpec, source: Source) -> tuple[PopulationSpec, ...]:
         if ready is None:
             circle = ", ".join(p.id for p in waiting)
             line = list(spec.populations).index(waiting[0])
-            raise ConfigError(source.problem(("populations", line), f"these populations depend on each other: {circle}."))
+            raise ConfigError(
+                source.problem(("populations", line), f"these populations depend on each other: {circle}.")
+            )
         placed[ready.id] = ready
         waiting.remove(ready)
     return tuple(placed.values())

@@ -17,7 +17,9 @@ Rows = NDArray[np.intp]
 BLOCK = 32_768
 
 
-def scale_values(sample: Sample, spillover: Spillover, detector: str, rows: Rows | slice, *, compensated: bool) -> Floats:
+def scale_values(
+    sample: Sample, spillover: Spillover, detector: str, rows: Rows | slice, *, compensated: bool
+) -> Floats:
     """Scale values of one channel for some rows, shape (n_rows,), compensated or raw.
 
     Compensation is a sum over the detectors in their order, not a matrix product, so that a value never depends on

@@ -93,9 +93,7 @@ def draw_donor(rng: np.random.Generator, markers: Sequence[str]) -> Donor:
     """Draw a person from the variation seen between people, with an antigen density for each marker."""
     factors = np.exp(0.12 * rng.standard_normal(len(markers)))
     size, granularity, glow = np.exp(np.array([0.015, 0.06, 0.10]) * rng.standard_normal(3))
-    return Donor(
-        dict(zip(markers, factors.tolist(), strict=True)), float(size), float(granularity), float(glow)
-    )
+    return Donor(dict(zip(markers, factors.tolist(), strict=True)), float(size), float(granularity), float(glow))
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,9 +133,7 @@ class Particles:
     @classmethod
     def concatenate(cls, parts: Sequence[Particles]) -> Particles:
         """Return all particles of several groups, in order."""
-        return cls(
-            *(np.concatenate(arrays) for arrays in zip(*(part._arrays() for part in parts), strict=True))
-        )
+        return cls(*(np.concatenate(arrays) for arrays in zip(*(part._arrays() for part in parts), strict=True)))
 
     def _arrays(self) -> tuple[Floats, ...]:
         return self.fsc, self.ssc, self.diameter, self.copies, self.glow, self.sticky

@@ -113,9 +113,7 @@ _BEAM = 3.2
 _REFERENCE_DIAMETER = 7.5
 
 
-def fluorescence(
-    rng: np.random.Generator, cytometer: Cytometer, cells: Particles, staining: Floats
-) -> Floats:
+def fluorescence(rng: np.random.Generator, cytometer: Cytometer, cells: Particles, staining: Floats) -> Floats:
     """Raw, uncompensated fluorescence before digitising.
 
     Parameters

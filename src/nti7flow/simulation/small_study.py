@@ -137,9 +137,7 @@ def write_small_study(out: str | Path, *, seed: int = SEED) -> None:
     _write_csv(out / "truth" / "counts.csv", ("sample", "population", "n_events"), counts)
 
 
-_SHEET_COLUMNS = tuple(
-    name for name in SAMPLE_COLUMNS if not name.startswith(("data_set", "bead", "acquired_volume"))
-)
+_SHEET_COLUMNS = tuple(name for name in SAMPLE_COLUMNS if not name.startswith(("data_set", "bead", "acquired_volume")))
 
 
 def _sheet_row(visit: _Visit) -> list[str]:
@@ -173,9 +171,7 @@ def _write_tube(path: Path, tube: SimulatedTube, acquired_at: datetime) -> None:
         "$BTIM": acquired_at.strftime("%H:%M:%S"),
         "$ETIM": end.strftime("%H:%M:%S"),
         "$TIMESTEP": f"{TIME_STEP_S:g}",
-        "$SPILLOVER": ",".join(
-            [str(len(matrix)), *tube.fluorescence, *(f"{value:g}" for value in matrix.ravel())]
-        ),
+        "$SPILLOVER": ",".join([str(len(matrix)), *tube.fluorescence, *(f"{value:g}" for value in matrix.ravel())]),
     }
     write_fcs(path, tube.events, tube.detectors, markers=tube.markers, keywords=keywords)
 
@@ -183,9 +179,7 @@ def _write_tube(path: Path, tube: SimulatedTube, acquired_at: datetime) -> None:
 def _write_labels(path: Path, tube: SimulatedTube) -> None:
     """Write one row per event, in file order; a partner is null where there is none."""
     columns = {"population": tube.labels, "cell_type": tube.cell_types, "partner": tube.partners}
-    arrays = {
-        name: pa.array([value or None for value in values.tolist()]) for name, values in columns.items()
-    }
+    arrays = {name: pa.array([value or None for value in values.tolist()]) for name, values in columns.items()}
     table = pa.table({name: array.dictionary_encode() for name, array in arrays.items()})
     pq.write_table(table, path, compression="zstd")
 

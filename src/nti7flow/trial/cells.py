@@ -29,9 +29,7 @@ _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"\d+", re.ASCII)
 
 
-def number(
-    sheet: Sheet, row: SheetRow, column: str, *, above: float, below: float = float("inf")
-) -> float | None:
+def number(sheet: Sheet, row: SheetRow, column: str, *, above: float, below: float = float("inf")) -> float | None:
     """Read a finite number strictly between two bounds.
 
     A decimal comma is read only where commas do not separate cells. A thousands mark never is: it cannot be

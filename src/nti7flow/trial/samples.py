@@ -140,9 +140,7 @@ def read_samples(path: str | Path) -> tuple[SampleRow, ...]:
     sheet = read_sheet(path, known=SAMPLE_COLUMNS, required=("file",))
     rows = [_sample(sheet, row) for row in sheet.rows]
     if not rows:
-        sheet.problems.add(
-            1, "file", "no rows below the header", expected="one row per tube", do="add the tubes"
-        )
+        sheet.problems.add(1, "file", "no rows below the header", expected="one row per tube", do="add the tubes")
     _check_unique(sheet, rows)
     sheet.problems.raise_if_any()
     for name in sheet.columns:
@@ -189,9 +187,7 @@ def _sample(sheet: Sheet, row: SheetRow) -> SampleRow:
 def _file(sheet: Sheet, row: SheetRow) -> str:
     text = row.cells.get("file", "")
     if not text and "file" in sheet.columns:
-        sheet.problems.add(
-            row.line, "file", "an empty cell", expected="the path of an FCS file", do="fill it in"
-        )
+        sheet.problems.add(row.line, "file", "an empty cell", expected="the path of an FCS file", do="fill it in")
     return text.replace("\\", "/")  # sheets written on Windows
 
 

@@ -112,9 +112,7 @@ def read_sheet(path: str | Path, *, known: Collection[str], required: Collection
     records = _records(path, text, separator)
     records = [(line, cells) for line, cells in records if line > lines_before and any(cells)]
     if not records:
-        raise ConfigError(
-            f"{path}: found an empty sheet; expected a header row and one row per entry; fill it in."
-        )
+        raise ConfigError(f"{path}: found an empty sheet; expected a header row and one row per entry; fill it in.")
     header_line, header = records[0]
     columns = _header(header_line, header, known, problems)
     _require(header_line, columns, known, required, problems)
@@ -185,9 +183,7 @@ def _header(line: int, header: Sequence[str], known: Collection[str], problems: 
     columns = [proper.get("_".join(name.casefold().split()), name) for name in header]
     for name in dict.fromkeys(columns):
         if name and columns.count(name) > 1:
-            problems.add(
-                line, name, "the column twice", expected="every column once", do="remove or rename one"
-            )
+            problems.add(line, name, "the column twice", expected="every column once", do="remove or rename one")
     return tuple(columns)
 
 

@@ -76,16 +76,20 @@ def _read(stream: BinaryIO, file_size: int, path: Path, data_set: int) -> Sample
         )
         keywords, oddities = parse_text(raw, path=name)
         step = int(keywords.get("$NEXTDATA", "0") or 0) if keywords.get("$NEXTDATA", "0").isdigit() else 0
-        more = 0 < step and base + step < file_size
+        more = step > 0 and base + step < file_size
         if index < data_set:
             if not more:
-                raise FcsError(f"{name}: has {index + 1} data set(s); data set {data_set} (counted from 0) was asked for.")
+                raise FcsError(
+                    f"{name}: has {index + 1} data set(s); data set {data_set} (counted from 0) was asked for."
+                )
             base += step
     if more:
         oddities.append(f"the file holds further data sets; this is data set {data_set}")
     keywords = _supplemental(stream, keywords, base, file_size, name, oddities)
     if keywords["$MODE"].upper() != "L":
-        raise FcsError(f"{name}: $MODE={keywords['$MODE']!r} (histograms) is not supported; only list mode L holds events.")
+        raise FcsError(
+            f"{name}: $MODE={keywords['$MODE']!r} (histograms) is not supported; only list mode L holds events."
+        )
     row = row_type(keywords, path=name)
     panel = Panel.from_keywords(keywords, path=name)
     begin, end = _data_location(header, keywords, row.itemsize, base, file_size, name, oddities)

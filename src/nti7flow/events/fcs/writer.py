@@ -77,4 +77,6 @@ def write_fcs(
 
 
 def _text(pairs: Mapping[str, str]) -> bytes:
-    return ("|" + "".join(f"{key.replace('|', '||')}|{value.replace('|', '||')}|" for key, value in pairs.items())).encode()
+    return (
+        "|" + "".join(f"{key.replace('|', '||')}|{value.replace('|', '||')}|" for key, value in pairs.items())
+    ).encode()

@@ -37,7 +37,9 @@ class ClusterParameters(Parameters):
     anchor: tuple[float, float] = Field(
         description="Where the mode is expected: 0 is the 1st and 1 the 99th percentile of the events on each axis."
     )
-    max_distance: float = Field(0.3, gt=0, description="A mode farther from the anchor than this is another population.")
+    max_distance: float = Field(
+        0.3, gt=0, description="A mode farther from the anchor than this is another population."
+    )
     rivals: tuple[tuple[float, float], ...] = Field(
         (), description="Anchors of other populations: a mode nearer to one of them is that population."
     )
@@ -45,7 +47,9 @@ class ClusterParameters(Parameters):
         0.0, ge=0, description="How far the contour leans into its neighbours, in squared standard deviations."
     )
     radius: float = Field(3.5, gt=0, description="Farthest extent of the contour, in standard deviations of the core.")
-    significance: float = Field(2.0, gt=0, description="Poisson standard deviations a mode must stand above its saddle.")
+    significance: float = Field(
+        2.0, gt=0, description="Poisson standard deviations a mode must stand above its saddle."
+    )
     min_events: int = Field(30, ge=10, description="Fewer events around the mode than this are not fitted.")
     alone: bool = Field(
         False,
@@ -89,7 +93,10 @@ def density_cluster_2d(histogram: Histogram, parameters: ClusterParameters) -> P
     }
     if core.n_events >= ALONE * n_events:
         if not parameters.alone:
-            return Placement(reason="one mode holds nearly all events: which population it is cannot be told", diagnostics=diagnostics)
+            return Placement(
+                reason="one mode holds nearly all events: which population it is cannot be told",
+                diagnostics=diagnostics,
+            )
     elif distances[nearest] > parameters.max_distance or _nearer_to_rival(positions[nearest], parameters):
         return Placement(reason="no mode near the anchor", diagnostics=diagnostics)
     if core.n_events < parameters.min_events:

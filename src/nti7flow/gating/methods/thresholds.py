@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -33,7 +34,7 @@ def bandwidth(n_events: float) -> float:
     Proportional to n^(-1/5), as for any density estimate, and scaled to the spread a stained population has on a
     logicle display (0.03 to 0.08), which unlike the spread of the mixture does not depend on how far apart modes are.
     """
-    return float(np.clip(0.06 * (max(n_events, 1.0) / 100.0) ** -0.2, 0.015, 0.07))
+    return float(np.clip(0.045 * (max(n_events, 1.0) / 100.0) ** -0.2, 0.015, 0.055))
 
 
 def smoothed(histogram: Histogram, sigma: float) -> Floats:
@@ -89,7 +90,7 @@ def density_valley(histogram: Histogram, parameters: ValleyParameters) -> Placem
     sigma = bandwidth(n_events)
     density = smoothed(histogram, sigma)
     effective = 2.0 * np.sqrt(np.pi) * sigma / axis.width
-    modes = find_modes(density, effective, parameters.significance)
+    modes = _weighty(histogram, density, find_modes(density, effective, parameters.significance))
     if len(modes) < 2:
         where = f" at {axis.centres[modes[0]]:.2f}" if modes else ""
         return Placement(reason=f"one mode{where}: no valley", diagnostics={"n_modes": len(modes)})
@@ -109,6 +110,17 @@ def density_valley(histogram: Histogram, parameters: ValleyParameters) -> Placem
     value = float(axis.low + threshold * axis.width)
     bounds = {"lower": value} if parameters.keep == "above" else {"upper": value}
     return Placement(**bounds, diagnostics=diagnostics)
+
+
+def _weighty(histogram: Histogram, density: Floats, modes: list[int]) -> list[int]:
+    """Of more than two modes, drop those with less than 2 % of the events: debris at an end must not draw the threshold."""
+    if len(modes) <= 2:
+        return modes
+    cuts = [int(a + density[a:b].argmin()) for a, b in pairwise(modes)]
+    edges = [0, *cuts, len(density)]
+    mass = [int(histogram.counts[a:b].sum()) for a, b in pairwise(edges)]
+    second = sorted(mass)[-2]
+    return [mode for mode, n in zip(modes, mass, strict=True) if n >= min(0.02 * histogram.n_events, second)]
 
 
 def _window(axis: Axis, window: tuple[float | None, float | None]) -> tuple[int, int]:
@@ -186,4 +198,6 @@ def quantile(histogram: Histogram, parameters: QuantileParameters) -> Placement:
     after = int(np.searchsorted(cumulative, target))
     inside = (target - cumulative[after - 1]) / max(cumulative[after] - cumulative[after - 1], 1)
     value = float(axis.low + (after - 1 + inside) * axis.width)
-    return Placement(**({"lower": value} if parameters.keep == "above" else {"upper": value}), diagnostics={"q": parameters.q})
+    return Placement(
+        **({"lower": value} if parameters.keep == "above" else {"upper": value}), diagnostics={"q": parameters.q}
+    )

@@ -1,0 +1,70 @@
+"""``nti7flow gate``."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EPILOG = """Examples:\n
+nti7flow gate study.yaml --out runs/march\n
+nti7flow gate tubes/ --template tbnk --out runs/first --jobs 2\n
+nti7flow gate exported.fcs --template tbnk --spillover none --out runs/exported\n
+nti7flow gate odd.fcs --template tbnk --marker CD8=FL4-H --out runs/odd\n
+Exit code: 0 clean, 1 nothing could be gated, 3 some samples were refused or need a look."""
+
+
+class FigureChoice(enum.StrEnum):
+    """Which samples get a picture."""
+
+    all = "all"
+    flagged = "flagged"
+    none = "none"
+
+
+def gate(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="FCS files, folders (searched recursively), or one study.yaml."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Run folder; a second run into it adds a step.")],
+    template: Annotated[
+        str | None,
+        typer.Option("--template", "-t", help="Released template (tbnk, tbnk@1.0.0) or path of a YAML file."),
+    ] = None,
+    spillover: Annotated[
+        str | None,
+        typer.Option(
+            "--spillover", "-s", help="Matrix: keyword (in the file), none, or the path of a CSV. [default: keyword]"
+        ),
+    ] = None,
+    marker: Annotated[
+        list[str] | None,
+        typer.Option("--marker", help="Say which detector carries a marker: MARKER=DETECTOR. Repeatable."),
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=1, help="Worker processes; changes nothing but the time.")
+    ] = 1,
+    figures: Annotated[
+        FigureChoice, typer.Option(help="Which samples get a picture of their gates.")
+    ] = FigureChoice.all,
+) -> None:
+    """Gate tubes and count CD4, CD8 and CD19 cells into a run folder."""
+    from nti7flow.cli.tables import console, print_gate_report, progress_bar
+    from nti7flow.errors import ConfigError
+    from nti7flow.study.gate import gate_study
+    from nti7flow.study.plan import make_plan
+
+    pairs = [text.partition("=") for text in marker or []]
+    if bad := [name for name, sign, detector in pairs if not (name and sign and detector)]:
+        raise ConfigError(f"--marker {bad[0]}: MARKER=DETECTOR was expected, as in --marker CD8=FL4-H.")
+    plan = make_plan(paths, template=template, spillover=spillover, markers={name: d for name, _, d in pairs})
+    with progress_bar(len(plan.tubes)) as done:
+        report = gate_study(plan, out, jobs=jobs, figures=figures.value, done=done)
+    print_gate_report(console(), report, out)
+    if not report.gated:
+        raise typer.Exit(1)
+    if not report.clean:
+        raise typer.Exit(3)

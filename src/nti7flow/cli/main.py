@@ -1,0 +1,57 @@
+"""``nti7flow``: the commands, and how errors leave the program."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import typer
+
+from nti7flow._version import __version__
+from nti7flow.cli import gate, inspect, replay, templates
+from nti7flow.errors import Nti7flowError
+
+app = typer.Typer(
+    name="nti7flow",
+    help="From FCS files to CD4, CD8 and CD19 counts, each with a status and a way to replay it.",
+    epilog="Example: nti7flow gate tubes/ --template tbnk --out runs/first",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("gate", epilog=gate.EPILOG)(gate.gate)
+app.command("replay", epilog=replay.EPILOG)(replay.replay)
+app.command("inspect", epilog=inspect.EPILOG)(inspect.inspect)
+app.add_typer(templates.app, name="templates")
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"nti7flow {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
+    ),
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="Log what is done to standard error."),
+) -> None:
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+    )
+
+
+def main() -> None:
+    """Run the command line: exit 0 clean, 1 user error, 2 usage, 3 finished with something to look at."""
+    try:
+        app()
+    except Nti7flowError as error:
+        print(f"nti7flow: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("nti7flow: interrupted; no step was written.", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,41 @@
+"""``nti7flow replay``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EPILOG = """Examples:\n
+nti7flow replay runs/first\n
+nti7flow replay runs/first --data /archive/trial --out replayed.csv\n
+Exit code: 0 every count reproduced, 1 not a run folder, 3 something differs or a file is missing."""
+
+
+def replay(
+    run: Annotated[Path, typer.Argument(help="Run folder written by nti7flow gate.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder to look for the FCS files in, if they have moved; known by SHA-256.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Also write the reproduced table of counts here.")
+    ] = None,
+) -> None:
+    """Reproduce every count of a run from its stored gates, and say whether it did."""
+    from nti7flow.study.replay import replay as replay_run
+    from nti7flow.study.store import open_run
+
+    report = replay_run(open_run(run), data=data)
+    if out is not None:
+        out.write_text(report.counts_csv, encoding="utf-8", newline="\n")
+    for line in (*report.missing, *report.differences):
+        print(line, file=sys.stderr)
+    if report.identical:
+        print(f"reproduced: {report.n_counts:,} counts of {report.n_samples} samples, byte for byte")
+        return
+    print(
+        f"NOT reproduced: {len(report.differences)} counts differ, {len(report.missing)} samples could not be checked"
+    )
+    raise typer.Exit(3)

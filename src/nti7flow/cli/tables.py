@@ -1,0 +1,117 @@
+"""How results look in a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from nti7flow.study.gate import GatedSummary, GateReport
+from nti7flow.study.plan import Tube
+
+#: Populations of the printed table, in its order, and their headings.
+SHOWN = {
+    "lymphocytes": "lymphocytes",
+    "t_cells": "CD3",
+    "cd4_t": "CD4",
+    "cd8_t": "CD8",
+    "b_cells": "CD19",
+    "nk_cells": "NK",
+}
+COLOURS = {"": "", "info": "", "review": "yellow", "invalid": "red"}
+
+
+def console() -> Console:
+    """Console for results; wide enough for the table where the output is a file or a pipe."""
+    wide = None if sys.stdout.isatty() else 160
+    return Console(width=wide, highlight=False, soft_wrap=False)
+
+
+@contextmanager
+def progress_bar(total: int) -> Iterator[Callable[[Tube], None]]:
+    """Give a function that moves a bar on standard error by one sample."""
+    columns = (
+        TextColumn("gating"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=total)
+
+        def done(tube: Tube) -> None:
+            progress.update(task, advance=1, description=escape(tube.sample))
+
+        yield done
+
+
+def print_gate_report(out: Console, report: GateReport, folder: Path) -> None:
+    """Print the table of counts, what was refused, and where everything is."""
+    if report.gated:
+        out.print(_counts_table(report.gated))
+        out.print("[dim]Each cell: events, % of parent, % of lymphocytes. – not counted: see flags.[/dim]")
+    for refused in report.refused:
+        out.print(f"[red]refused[/red] {escape(refused.tube.sample)}: {escape(refused.error)}", soft_wrap=True)
+    out.print(f"\nCounts    {escape(str(folder / 'counts.csv'))}", soft_wrap=True)
+    if report.figures:
+        out.print(f"Pictures  {escape(str(report.figures[0].parent))} ({len(report.figures)})", soft_wrap=True)
+    out.print(f"Replay    nti7flow replay {escape(str(folder))}", soft_wrap=True)
+
+
+def _counts_table(gated: tuple[GatedSummary, ...]) -> Table:
+    table = Table(show_lines=True)
+    table.add_column("sample", overflow="fold")
+    for heading in SHOWN.values():
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("CD4:CD8", justify="right")
+    table.add_column("flags", overflow="fold")
+    for summary in gated:
+        cells = [_cell(summary.counts.get(name)) for name in SHOWN]
+        table.add_row(escape(summary.sample), *cells, _ratio(summary.counts), _flags(summary))
+    return table
+
+
+def _cell(count: dict[str, Any] | None) -> str:
+    if count is None:
+        return ""
+    colour = COLOURS[count["severity"]]
+    if count["n_events"] is None:
+        text = f"–\n{count['status']}"
+    else:
+        text = "\n".join(
+            (f"{count['n_events']:,}", _percent(count["percent_parent"]), _percent(count["percent_lymphocytes"]))
+        )
+    return f"[{colour}]{text}[/{colour}]" if colour else text
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f} %"
+
+
+def _ratio(counts: dict[str, dict[str, Any]]) -> str:
+    cd4, cd8 = (counts.get(name, {}).get("n_events") for name in ("cd4_t", "cd8_t"))
+    return f"{cd4 / cd8:.2f}" if cd4 is not None and cd8 else "–"
+
+
+def _flags(summary: GatedSummary) -> str:
+    """Own flags of the gates, each said once, and checks that did not pass."""
+    lines = []
+    for name, count in summary.counts.items():
+        if count["status"] not in ("ok", "not_in_panel") and f"parent_{count['status']}" not in count["flags"]:
+            lines.append(f"{name} {count['status']}")
+        elif "unstable_gate" in count["flags"].split(";"):
+            lines.append(f"{name} unstable")
+    lines += [f"{c['check']} {c['value']:.3g}" for c in summary.quality if c["severity"] and c["value"] is not None]
+    lines += [c["check"] for c in summary.quality if c["severity"] and c["value"] is None]
+    missing = [name for name, count in summary.counts.items() if count["status"] == "not_in_panel"]
+    if missing:
+        lines.append(f"not in panel: {', '.join(missing)}")
+    return escape("\n".join(dict.fromkeys(lines)))

@@ -1,0 +1,1 @@
+"""Events to fractions (and later to cells per microlitre)."""

@@ -1,0 +1,124 @@
+"""Counts of a gated sample as events, fractions and severities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nti7flow.gating.gates import BooleanGate
+from nti7flow.gating.strategy import SEVERITY, SEVERITY_ORDER, GatingStrategy, Members, Population, Severity, Status
+
+#: Population that percent_lymphocytes refers to.
+LYMPHOCYTES = "lymphocytes"
+#: Populations whose events are not lymphocytes, or contain them: percent_lymphocytes is undefined there.
+ROOT = "root"
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Events of one population in one sample. What is not known is None, never 0.
+
+    Attributes
+    ----------
+    n_events, n_parent, n_total : int or None
+        Events in the population, in its parent, and in the tube.
+    percent_parent, percent_lymphocytes : float or None
+        100 x n_events over the parent's, or the lymphocytes', events; None where those are none or unknown, and where the
+        population is not one of lymphocytes.
+    status : str
+        That of its own gate.
+    flags : tuple of str
+        What is to be known about the count, its own and what it inherits.
+    severity : str
+        The worst of its own gate and of all gates it rests on: empty, info, review or invalid.
+    """
+
+    population: str
+    label: str
+    path: str
+    parent: str
+    n_events: int | None
+    n_parent: int | None
+    n_total: int
+    percent_parent: float | None
+    percent_lymphocytes: float | None
+    status: Status
+    flags: tuple[str, ...]
+    severity: Severity
+
+
+def count_populations(strategy: GatingStrategy, members: Members, *, notes: tuple[str, ...] = ()) -> list[Count]:
+    """Count every population of a strategy.
+
+    Parameters
+    ----------
+    strategy : GatingStrategy
+        The gates.
+    members : Members
+        Their memberships, from ``strategy.apply``.
+    notes : tuple of str
+        Flags of the sample itself; they go to every count.
+    """
+    by_id = {population.id: population for population in strategy.populations}
+    return [_count(population, by_id, members, notes) for population in strategy.populations]
+
+
+def _count(population: Population, by_id: dict[str, Population], members: Members, notes: tuple[str, ...]) -> Count:
+    ancestors = list(_ancestors(population, by_id))
+    n_events = _size(members, population.id)
+    n_parent = _size(members, population.parent)
+    within = any(p.id == LYMPHOCYTES for p in (population, *ancestors))
+    n_lymphocytes = _size(members, LYMPHOCYTES) if within and LYMPHOCYTES in by_id else None
+    rests_on = list(_rests_on(population, by_id))
+    severities = [SEVERITY[p.status] for p in rests_on] + ["review" for p in rests_on if "unstable_gate" in p.flags]
+    inherited = [
+        f"{p.id}:{flag}" for p in rests_on if p is not population for flag in p.flags if not flag.startswith("parent_")
+    ]
+    path = "/".join(["", *(p.id for p in reversed(ancestors)), population.id])
+    return Count(
+        population=population.id,
+        label=population.label,
+        path=path,
+        parent=population.parent or ROOT,
+        n_events=n_events,
+        n_parent=n_parent,
+        n_total=members.n_events,
+        percent_parent=_percent(n_events, n_parent),
+        percent_lymphocytes=_percent(n_events, n_lymphocytes),
+        status=population.status,
+        flags=tuple(dict.fromkeys((*population.flags, *inherited, *notes))),
+        severity=max(severities, key=SEVERITY_ORDER.index),  # type: ignore[arg-type]
+    )
+
+
+def _ancestors(population: Population, by_id: dict[str, Population]) -> Iterator[Population]:
+    """Parent, grandparent and so on."""
+    while population.parent is not None:
+        population = by_id[population.parent]
+        yield population
+
+
+def _rests_on(population: Population, by_id: dict[str, Population]) -> Iterator[Population]:
+    """The population itself and every population its count depends on, each once."""
+    waiting, seen = [population], set[str]()
+    while waiting:
+        current = waiting.pop(0)
+        if current.id in seen:
+            continue
+        seen.add(current.id)
+        yield current
+        if current.parent is not None:
+            waiting.append(by_id[current.parent])
+        if isinstance(current.gate, BooleanGate):
+            waiting.extend(by_id[operand.population] for operand in current.gate.operands)
+
+
+def _size(members: Members, population: str | None) -> int | None:
+    rows = members.rows(population)
+    return None if rows is None else len(rows)
+
+
+def _percent(part: int | None, whole: int | None) -> float | None:
+    if part is None or not whole:
+        return None
+    return 100.0 * part / whole

@@ -1,0 +1,127 @@
+"""What a picture of a gate needs, without the events: a sparse two-dimensional histogram of the parent's events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nti7flow.errors import UnknownMarker
+from nti7flow.gating.gates import BooleanGate, Dimension
+from nti7flow.gating.histogram import Axis, Histogram
+from nti7flow.gating.resolve import Resolution
+from nti7flow.gating.specs import PopulationSpec
+from nti7flow.gating.values import display_values
+
+N_BINS = 256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Panel2D:
+    """One density plot: events of one population on two axes, and the populations gated on it.
+
+    Attributes
+    ----------
+    parent : str or None
+        Whose events are shown; None is all events.
+    populations : tuple of str
+        Ids of the populations whose gates are drawn here, in template order.
+    x, y : Dimension
+        Channel and transform of each axis.
+    x_axis, y_axis : Axis
+        Bins in display units.
+    cells : ndarray of int32, shape (n_occupied,)
+        Flat index ``ix * y_axis.n_bins + iy`` of every bin that holds events, ascending.
+    counts : ndarray of int32, shape (n_occupied,)
+        Events in those bins.
+    """
+
+    parent: str | None
+    populations: tuple[str, ...]
+    x: Dimension
+    y: Dimension
+    x_axis: Axis
+    y_axis: Axis
+    cells: NDArray[np.int32]
+    counts: NDArray[np.int32]
+
+    def dense(self) -> NDArray[np.int64]:
+        """Counts on the full grid, shape (n_bins_x, n_bins_y)."""
+        grid = np.zeros(self.x_axis.n_bins * self.y_axis.n_bins, np.int64)
+        grid[self.cells] = self.counts
+        return grid.reshape(self.x_axis.n_bins, self.y_axis.n_bins)
+
+    def axes_to_dict(self) -> dict[str, Any]:
+        """Axes as plain values, ready for JSON."""
+        return {
+            name: {**dimension.to_dict(), "low": axis.low, "high": axis.high, "n_bins": axis.n_bins}
+            for name, dimension, axis in (("x", self.x, self.x_axis), ("y", self.y, self.y_axis))
+        }
+
+    @classmethod
+    def from_parts(
+        cls,
+        parent: str | None,
+        populations: Sequence[str],
+        axes: Mapping[str, Any],
+        cells: NDArray[np.int32],
+        counts: NDArray[np.int32],
+    ) -> Panel2D:
+        """Rebuild from `axes_to_dict` and the stored arrays."""
+        x, y = (Dimension.from_dict(axes[name]) for name in ("x", "y"))
+        x_axis, y_axis = (
+            Axis(dimension.title, axes[name]["low"], axes[name]["high"], axes[name]["n_bins"])
+            for name, dimension in (("x", x), ("y", y))
+        )
+        return cls(parent, tuple(populations), x, y, x_axis, y_axis, cells, counts)
+
+
+def make_panels(resolution: Resolution) -> list[Panel2D]:
+    """Histograms for all density plots of a gated sample; gates of one parent on the same axes share one."""
+    groups: dict[tuple[str | None, str, str], list[str]] = {}
+    axes: dict[tuple[str | None, str, str], tuple[Dimension, Dimension]] = {}
+    for spec in resolution.template.populations:
+        population = resolution.populations[spec.id]
+        dimensions = _plot_dimensions(resolution, spec)
+        if population.gate is None or dimensions is None:
+            continue
+        key = (population.parent, dimensions[0].detector, dimensions[1].detector)
+        groups.setdefault(key, []).append(spec.id)
+        axes[key] = dimensions
+    return [_panel(resolution, key[0], populations, *axes[key]) for key, populations in groups.items()]
+
+
+def _plot_dimensions(resolution: Resolution, spec: PopulationSpec) -> tuple[Dimension, Dimension] | None:
+    """Axes a population is drawn on: those of the template, else its gate's, else its marker against side scatter."""
+    gate = resolution.populations[spec.id].gate
+    try:
+        if spec.plot is not None:
+            return resolution.dimension(spec.plot[0]), resolution.dimension(spec.plot[1])
+        if gate is None or isinstance(gate, BooleanGate):
+            return None
+        if len(gate.dimensions) == 1:
+            return gate.dimensions[0], resolution.dimension("SSC")
+        return gate.dimensions[0], gate.dimensions[1]
+    except UnknownMarker:
+        return None
+
+
+def _panel(resolution: Resolution, parent: str | None, populations: list[str], x: Dimension, y: Dimension) -> Panel2D:
+    rows = resolution.members.rows(parent)
+    assert rows is not None
+    values = display_values(resolution.sample, resolution.spillover, (x, y), rows)
+    x_axis, y_axis = (_axis(d.title, values[:, i]) for i, d in enumerate((x, y)))
+    counts = Histogram.of(values, (x_axis, y_axis)).counts.ravel()
+    cells = np.flatnonzero(counts).astype(np.int32)
+    return Panel2D(parent, tuple(populations), x, y, x_axis, y_axis, cells, counts[cells].astype(np.int32))
+
+
+def _axis(name: str, values: NDArray[np.float64]) -> Axis:
+    """Bins over the range in which all but one in a thousand events lie at either end, in steps of 0.05."""
+    finite = values[np.isfinite(values)]
+    low, high = np.quantile(finite, (0.001, 0.999)) if finite.size else (0.0, 1.0)
+    first, last = np.floor((low - 0.03) * 20) / 20, np.ceil((high + 0.03) * 20) / 20
+    return Axis(name, float(first), float(max(last, first + 0.05)), N_BINS)

@@ -1,0 +1,37 @@
+"""Pictures of gated tubes: pure functions that return a figure and leave pyplot alone.
+
+Importing this room loads neither NumPy nor Matplotlib: each public name is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nti7flow.plot.explore import density as density
+    from nti7flow.plot.figure import Picture as Picture
+    from nti7flow.plot.figure import save_png as save_png
+    from nti7flow.plot.tree import gating_tree as gating_tree
+
+_PUBLIC = {
+    "Picture": "nti7flow.plot.figure",
+    "density": "nti7flow.plot.explore",
+    "gating_tree": "nti7flow.plot.tree",
+    "save_png": "nti7flow.plot.figure",
+}
+
+__all__ = ["Picture", "density", "gating_tree", "save_png"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name the first time it is asked for (PEP 562)."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'nti7flow.plot' has no attribute '{name}'")
+    value = getattr(importlib.import_module(_PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,57 @@
+"""Colours, sizes and fonts of all pictures, stated here so that no reader's matplotlibrc changes them."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.patheffects import AbstractPathEffect
+
+INK = "#16202b"
+MUTED = "#66717d"
+HAIRLINE = "#d9dee3"
+FRAME = "#9aa5b1"
+#: Whatever a person should look at: a gate that is not ``ok``, a count under review. Okabe & Ito's vermilion, darkened.
+ALERT = "#b23c00"
+#: Pixels per inch at which all sizes were chosen; 16 inches are 1,600 px.
+DPI = 100
+
+#: Points.
+TITLE, SUBTITLE, PANEL_TITLE, AXIS, SMALL, TICK, VALUE = 15.0, 10.0, 10.5, 10.0, 8.5, 8.0, 10.5
+
+
+@cache
+def font(size: float, weight: str = "normal") -> FontProperties:
+    """Return the DejaVu Sans that Matplotlib ships, by its file: no lookup, and the same on every machine."""
+    from pathlib import Path
+
+    import matplotlib
+    from matplotlib.font_manager import FontProperties
+
+    name = "DejaVuSans-Bold.ttf" if weight == "bold" else "DejaVuSans.ttf"
+    return FontProperties(fname=str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size=size)
+
+
+@cache
+def density_colours() -> LinearSegmentedColormap:
+    """Colours from few events (light) to many (dark).
+
+    Matplotlib's viridis, turned round and without its palest fifth, which would not show on white: lightness falls evenly
+    with density, also in grey and for colour-blind readers.
+    """
+    import matplotlib
+    from matplotlib.colors import LinearSegmentedColormap
+
+    viridis = matplotlib.colormaps["viridis_r"]
+    steps = [viridis(0.22 + 0.76 * i / 31) for i in range(32)]
+    return LinearSegmentedColormap.from_list("density", steps)
+
+
+def halo(width: float) -> list[AbstractPathEffect]:
+    """White outline that keeps lines and letters readable on any density."""
+    from matplotlib.patheffects import Normal, Stroke
+
+    return [Stroke(linewidth=width, foreground="white"), Normal()]

@@ -1,0 +1,131 @@
+"""All tubes of a plan, in waves, on any number of workers, with the same result for any number."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from nti7flow.gating.fit import Fitted, seed_for
+from nti7flow.gating.resolve import fit_pooled
+from nti7flow.gating.scales import merge_scales
+from nti7flow.gating.specs import FittedSpec
+from nti7flow.gating.template import GatingTemplate, pooled_scope
+from nti7flow.study.plan import Plan, Tube
+from nti7flow.study.tube import GatedTube, Progress, RefusedTube, gate_wave, propose
+
+Outcome = GatedTube | RefusedTube
+Done = Callable[[Tube], None]
+
+
+def gate_tubes(plan: Plan, *, jobs: int = 1, done: Done = lambda tube: None) -> Iterator[Outcome]:
+    """Gate every tube of a plan and yield the outcomes in the order of the plan.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to gate.
+    jobs : int
+        Worker processes; 1 works in this process.
+    done : callable
+        Told of each tube as it is finished, for a progress bar.
+    """
+    with workers(min(jobs, len(plan.tubes))) as run:
+        progress: dict[str, Progress | RefusedTube] = {tube.sample: Progress() for tube in plan.tubes}
+        pooled = [t for t in plan.tubes if plan.templates[t.template].n_waves > 1]
+        _agree_on_scales(plan, pooled, progress, run)
+        last = max((plan.templates[t.template].n_waves for t in plan.tubes), default=1) - 1
+        fitted: dict[str, dict[str, Fitted]] = {}
+        for wave in range(last):
+            _middle_wave(plan, pooled, wave, progress, fitted, run)
+        yield from _last_wave(plan, progress, fitted, run, done)
+
+
+Run = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], Iterator[Any]]
+
+
+@contextmanager
+def workers(jobs: int) -> Iterator[Run]:
+    """Give a ``map`` over argument tuples that keeps their order, here or in worker processes."""
+    if jobs <= 1:
+        yield lambda function, calls: (function(*call) for call in calls)
+        return
+    # Spawned, not forked: a fork copies whatever threads and locks the libraries hold.
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield lambda function, calls: pool.map(partial(_call, function), calls)
+
+
+def _call(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    return function(*arguments)
+
+
+def _agree_on_scales(plan: Plan, tubes: Sequence[Tube], progress: dict[str, Progress | RefusedTube], run: Run) -> None:
+    """Tubes whose fits are pooled are binned on one scale per marker, wide enough for all of them."""
+    proposals = list(run(propose, [(plan, tube) for tube in tubes]))
+    for template in {tube.template for tube in tubes}:
+        members = [(t, p) for t, p in zip(tubes, proposals, strict=True) if t.template == template]
+        agreed = merge_scales([p for _, p in members if not isinstance(p, RefusedTube)])
+        for tube, proposal in members:
+            progress[tube.sample] = proposal if isinstance(proposal, RefusedTube) else Progress(scales=agreed)
+
+
+def _middle_wave(
+    plan: Plan,
+    tubes: Sequence[Tube],
+    wave: int,
+    progress: dict[str, Progress | RefusedTube],
+    fitted: dict[str, dict[str, Fitted]],
+    run: Run,
+) -> None:
+    """Run a wave that is not the last on all tubes that still have pooled fits before them, and fit their groups."""
+    waiting = [t for t in tubes if wave + 1 < plan.templates[t.template].n_waves]
+    calls = [(plan, t, wave, progress[t.sample], fitted.get(t.sample, {})) for t in waiting]
+    active = [call for call in calls if isinstance(call[3], Progress)]
+    for call, result in zip(active, run(gate_wave, active), strict=True):
+        progress[call[1].sample] = result
+    for template in {plan.templates[t.template].reference for t in waiting}:
+        _fit_groups(plan.templates[template], waiting, progress, fitted)
+
+
+def _fit_groups(
+    template: GatingTemplate,
+    tubes: Sequence[Tube],
+    progress: dict[str, Progress | RefusedTube],
+    fitted: dict[str, dict[str, Fitted]],
+) -> None:
+    for population in template.populations:
+        scope = pooled_scope(population)
+        groups: dict[str, list[tuple[Tube, Progress]]] = {}
+        for tube in tubes:
+            state = progress[tube.sample]
+            if tube.template == template.reference and isinstance(state, Progress) and population.id in state.summaries:
+                groups.setdefault(tube.batch if scope == "batch" else "", []).append((tube, state))
+        for members in groups.values():
+            key = sorted(f"{state.sha256}:{tube.data_set}" for tube, state in members)
+            rng = seed_for(template.recipe_hash, population.id, *key)
+            assert isinstance(population.gate, FittedSpec)
+            result = fit_pooled(population.gate, [state.summaries[population.id] for _, state in members], rng)
+            for tube, _ in members:
+                fitted.setdefault(tube.sample, {})[population.id] = result
+
+
+def _last_wave(
+    plan: Plan,
+    progress: dict[str, Progress | RefusedTube],
+    fitted: dict[str, dict[str, Fitted]],
+    run: Run,
+    done: Done,
+) -> Iterator[Outcome]:
+    refused = {name: state for name, state in progress.items() if isinstance(state, RefusedTube)}
+    active = [t for t in plan.tubes if t.sample not in refused]
+    calls = [
+        (plan, t, plan.templates[t.template].n_waves - 1, progress[t.sample], fitted.get(t.sample, {})) for t in active
+    ]
+    results = iter(run(gate_wave, calls))
+    for tube in plan.tubes:
+        outcome = refused[tube.sample] if tube.sample in refused else next(results)
+        done(tube)
+        yield outcome

@@ -1,0 +1,153 @@
+"""``nf.gate`` for notebooks: one sample in memory, no run folder. The command line calls the same functions."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nti7flow.counting.fractions import Count, count_populations
+from nti7flow.errors import ConfigError
+from nti7flow.events.fcs import read_fcs
+from nti7flow.events.sample import Sample
+from nti7flow.events.spillover import Spillover, spillover_for
+from nti7flow.gating.fit import GateFit
+from nti7flow.gating.picture import Panel2D, make_panels
+from nti7flow.gating.resolve import Resolution
+from nti7flow.gating.strategy import GatingStrategy, Members
+from nti7flow.gating.template import GatingTemplate, load_template
+from nti7flow.study.tables import GATE_FITS, arrow_table, to_frame
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GatingResult:
+    """A gated sample.
+
+    Attributes
+    ----------
+    sample : Sample
+        The raw tube.
+    strategy : GatingStrategy
+        Its concrete gates.
+    counts : tuple of Count
+        One per population.
+    fits : tuple of GateFit
+        How the data-driven gates were placed.
+    panels : tuple of Panel2D
+        Histograms for pictures.
+    """
+
+    sample: Sample
+    strategy: GatingStrategy
+    counts: tuple[Count, ...]
+    fits: tuple[GateFit, ...]
+    panels: tuple[Panel2D, ...]
+    members: Members
+
+    def membership(self, population: str) -> NDArray[np.bool_] | None:
+        """Which events belong to a population: (n_events,) of bool, or None where it has no gate."""
+        self.strategy.population(population)
+        return self.members.mask(population)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Counts as a frame, one row per population."""
+        import pandas as pd
+
+        columns = [
+            "population",
+            "label",
+            "parent",
+            "n_events",
+            "percent_parent",
+            "percent_lymphocytes",
+            "status",
+            "severity",
+        ]
+        frame = pd.DataFrame([{name: getattr(count, name) for name in columns} for count in self.counts])
+        return frame.astype({"n_events": "Int64", "percent_parent": "Float64", "percent_lymphocytes": "Float64"})
+
+    @cached_property
+    def gate_fits(self) -> pd.DataFrame:
+        """How the data-driven gates were placed, as the table of a run."""
+        from nti7flow.study.tube import fit_row
+
+        return to_frame(arrow_table(GATE_FITS, [fit_row(self.strategy.sample, fit) for fit in self.fits]))
+
+    def __repr__(self) -> str:
+        lines = [f"<GatingResult of {self.strategy.sample} by {self.strategy.template}>"]
+        for count in self.counts:
+            events = "–" if count.n_events is None else f"{count.n_events:,}"
+            percent = "" if count.percent_parent is None else f"{count.percent_parent:.1f} %"
+            lines.append(f"  {count.population:<16} {events:>9} {percent:>8}  {count.status}")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        title = html.escape(f"{self.strategy.sample} by {self.strategy.template}")
+        table = self.table.drop(columns="population").round(2)
+        return f"<p><b>{title}</b></p>{table.to_html(index=False, na_rep='–')}"
+
+
+def gate(
+    sample: Sample | str | Path,
+    template: GatingTemplate | str | Path,
+    *,
+    spillover: Spillover | str = "keyword",
+    markers: Mapping[str, str] | None = None,
+) -> GatingResult:
+    """Gate one sample.
+
+    Parameters
+    ----------
+    sample : Sample or path
+        The tube.
+    template : GatingTemplate, name or path
+        For example ``"tbnk"``.
+    spillover : Spillover or str
+        A matrix, ``"keyword"`` (the one stored in the file), ``"none"``, or the path of a CSV.
+    markers : mapping, optional
+        Markers assigned by hand, marker to detector.
+
+    Returns
+    -------
+    GatingResult
+
+    Raises
+    ------
+    ConfigError
+        The template pools several samples: gate those together, with the command line or a study.
+    InputError
+        A marker or the spillover matrix is missing or ambiguous.
+
+    Examples
+    --------
+    >>> import nti7flow as nf
+    >>> result = nf.gate("tube.fcs", "tbnk")  # doctest: +SKIP
+    >>> result.table  # doctest: +SKIP
+    """
+    sample = sample if isinstance(sample, Sample) else read_fcs(sample)
+    template = template if isinstance(template, GatingTemplate) else load_template(template)
+    if template.n_waves > 1:
+        raise ConfigError(f"{template.reference} fits gates on several samples together; gate them as one study.")
+    if markers:
+        sample = replace(sample, panel=sample.panel.with_markers(markers))
+    matrix = spillover if isinstance(spillover, Spillover) else spillover_for(sample, spillover)
+    resolution = Resolution.start(template, sample, matrix)
+    resolution.run_wave(0, {})
+    strategy = resolution.strategy()
+    return GatingResult(
+        sample=sample,
+        strategy=strategy,
+        counts=tuple(count_populations(strategy, resolution.members)),
+        fits=tuple(resolution.fits),
+        panels=tuple(make_panels(resolution)),
+        members=resolution.members,
+    )

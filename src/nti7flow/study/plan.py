@@ -1,0 +1,215 @@
+"""What is to be gated, and with what: study.yaml, folders and files become a list of tubes and a recipe."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from nti7flow.errors import ConfigError, did_you_mean
+from nti7flow.gating.template import GatingTemplate, load_template
+from nti7flow.gating.yaml_source import read_yaml
+from nti7flow.trial import SampleRow, read_samples
+
+SUFFIXES = (".fcs", ".lmd")
+
+
+class Sheets(BaseModel):
+    """Where the sheets are, relative to study.yaml."""
+
+    model_config = ConfigDict(extra="forbid")
+    samples: str
+    subjects: str | None = None
+    doses: str | None = None
+    hematology: str | None = None
+    events: str | None = None
+    reagents: str | None = None
+
+
+class StudyFile(BaseModel):
+    """The content of a study.yaml."""
+
+    model_config = ConfigDict(extra="forbid")
+    study_schema: Literal["nti7flow/study/1"] = Field(alias="schema")
+    study: str
+    title: str = ""
+    time_zone: str = "UTC"
+    templates: dict[str, str] = Field(min_length=1, description="Template (name@version or path) per panel.")
+    compensation: str = Field("keyword", description="keyword, none, or the path of a spillover CSV.")
+    sheets: Sheets
+    schedule: dict[str, Any] = {}
+    thresholds: dict[str, Any] = {}
+    endpoints: dict[str, Any] = {}
+    acceptance: dict[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Tube:
+    """One tube to gate. ``row`` is its line of the sample sheet, where there is one."""
+
+    sample: str
+    path: Path
+    file: str
+    data_set: int
+    template: str
+    row: SampleRow | None = None
+
+    @property
+    def batch(self) -> str:
+        """Staining batch; tubes without one form a batch of their own kind."""
+        return (self.row.batch if self.row is not None else None) or ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that can change a number: tubes, templates, compensation, markers named by hand, sheets."""
+
+    tubes: tuple[Tube, ...]
+    templates: Mapping[str, GatingTemplate]
+    spillover: str
+    markers: Mapping[str, str] = field(default_factory=dict)
+    study: str = ""
+    sheets: Mapping[str, str] = field(default_factory=dict)
+
+    def recipe(self) -> dict[str, Any]:
+        """Return the recipe as plain values; workers, logging and folders are not in it."""
+        return {
+            "study": self.study,
+            "templates": {
+                name: {"reference": t.reference, "sha256": t.recipe_hash} for name, t in sorted(self.templates.items())
+            },
+            "spillover": self.spillover if self.spillover in ("keyword", "none") else file_sha256(Path(self.spillover)),
+            "markers": dict(sorted(self.markers.items())),
+            "sheets": dict(sorted(self.sheets.items())),
+        }
+
+    def recipe_hash(self) -> str:
+        """SHA-256 of the recipe."""
+        return hashlib.sha256(json.dumps(self.recipe(), sort_keys=True).encode()).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a small file."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from None
+
+
+def make_plan(
+    paths: Sequence[str | Path],
+    *,
+    template: str | Path | None = None,
+    spillover: str | None = None,
+    markers: Mapping[str, str] | None = None,
+) -> Plan:
+    """Plan for a study.yaml, or for files and folders.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        One study.yaml, or any number of FCS files and folders (searched recursively for .fcs and .lmd in any case).
+    template : str or Path, optional
+        Template for every tube; required without a study.yaml, and overrides one.
+    spillover : str, optional
+        ``keyword`` (the default), ``none``, or the path of a CSV; overrides the study.yaml.
+    markers : mapping, optional
+        Markers assigned by hand, marker to detector.
+
+    Raises
+    ------
+    ConfigError
+        Nothing to gate, or a study, sheet or template with mistakes.
+    """
+    paths = [Path(path) for path in paths]
+    if len(paths) == 1 and paths[0].suffix.lower() in (".yaml", ".yml"):
+        return _study_plan(paths[0], template, spillover, markers or {})
+    if template is None:
+        raise ConfigError("which template? Say --template tbnk (see: nti7flow templates), or give a study.yaml.")
+    loaded = load_template(template)
+    tubes = _found_tubes(paths, loaded.reference)
+    return Plan(tubes, {loaded.reference: loaded}, _absolute(spillover or "keyword"), dict(markers or {}))
+
+
+def _absolute(spillover: str, folder: Path | None = None) -> str:
+    return spillover if spillover in ("keyword", "none") else str((folder or Path()).joinpath(spillover).resolve())
+
+
+def _found_tubes(paths: Sequence[Path], template: str) -> tuple[Tube, ...]:
+    """Return tubes for files and folders, sorted by path and each named after its file."""
+    found: dict[Path, str] = {}
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+            if not inside:
+                raise ConfigError(f"{path}: the folder holds no .fcs or .lmd files.")
+            found |= {p.resolve(): p.relative_to(path).as_posix() for p in inside}
+        elif path.exists():
+            found.setdefault(path.resolve(), path.name)
+        else:
+            raise ConfigError(f"{path}: no such file or folder.")
+    if not found:
+        raise ConfigError("nothing to gate: give FCS files, folders or a study.yaml.")
+    names = _names(list(found.values()))
+    tubes = [Tube(name, path, file, 0, template) for (path, file), name in zip(found.items(), names, strict=True)]
+    return tuple(sorted(tubes, key=lambda tube: tube.sample))
+
+
+def _names(files: list[str]) -> list[str]:
+    """Sample names: the stem, or the whole relative path where stems repeat."""
+    stems = [Path(file).stem for file in files]
+    folded = [stem.casefold() for stem in stems]
+    names = [
+        stem if folded.count(stem.casefold()) == 1 else file.replace("/", "_")
+        for stem, file in zip(stems, files, strict=True)
+    ]
+    twice = sorted({name for name in names if [n.casefold() for n in names].count(name.casefold()) > 1})
+    if twice:
+        raise ConfigError(
+            f"two files would both be sample '{twice[0]}'; gate their common folder, or name them in a sheet."
+        )
+    return names
+
+
+def _study_plan(path: Path, template: str | Path | None, spillover: str | None, markers: Mapping[str, str]) -> Plan:
+    source = read_yaml(path)
+    study = source.validate(StudyFile)
+    folder = path.parent
+    sheet = folder / study.sheets.samples
+    rows = read_samples(sheet)
+    if template is not None:
+        loaded = {panel: load_template(template) for panel in study.templates}
+    else:
+        loaded = {panel: load_template(_template_reference(ref, folder)) for panel, ref in study.templates.items()}
+    problems: list[str] = []
+    tubes = []
+    for row in rows:
+        panel = row.panel or (next(iter(loaded)) if len(loaded) == 1 else "")
+        if panel not in loaded:
+            problems.append(
+                f"{sheet}: sample {row.sample}: panel '{panel}' has no template in {path.name}, which has "
+                f"{', '.join(loaded)}.{did_you_mean(panel, loaded)}"
+            )
+            continue
+        reference = loaded[panel].reference
+        tubes.append(Tube(row.sample, (folder / row.file).resolve(), row.file, row.data_set, reference, row))
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return Plan(
+        tubes=tuple(sorted(tubes, key=lambda tube: tube.sample)),
+        templates={t.reference: t for t in loaded.values()},
+        spillover=_absolute(spillover) if spillover is not None else _absolute(study.compensation, folder),
+        markers=dict(markers),
+        study=study.study,
+        sheets={"samples": file_sha256(sheet)},
+    )
+
+
+def _template_reference(reference: str, folder: Path) -> str | Path:
+    """Return a released template's name as it is, and a path relative to the study file."""
+    return folder / reference if reference.endswith((".yaml", ".yml")) else reference

@@ -1,0 +1,303 @@
+"""The run folder: immutable steps, written whole or not at all, and `Run` to read them.
+
+``run.json`` is the index. Each step lies in ``steps/NN-name/`` with its tables and a ``step.json`` that holds the hash of each of its
+files and of the step before. Nothing in it tells when, where or on how many workers it was made: the same recipe on the same
+files gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nti7flow.errors import StoreError, did_you_mean
+from nti7flow.gating.picture import Panel2D
+from nti7flow.gating.strategy import GatingStrategy
+from nti7flow.study.tables import COUNTS, TABLES, Table, arrow_schema, arrow_table, csv_text, to_frame
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+RUN_SCHEMA = "nti7flow/run/1"
+STEP_SCHEMA = "nti7flow/step/1"
+
+
+def canonical_json(value: object) -> str:
+    """JSON whose bytes depend on the value alone."""
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+class StepWriter:
+    """Writes one step beside its final place and moves it there when it is complete.
+
+    Use as a context manager; on an error nothing of the step remains. Tables that grow with the study are written tube by tube.
+    """
+
+    def __init__(self, run: Path, name: str) -> None:
+        self.run = run
+        self.index = _read_index(run)
+        self.number = len(self.index["steps"]) + 1
+        self.name = f"{self.number:02d}-{name}"
+        self.final = run / "steps" / self.name
+        self.folder = run / "steps" / f".{self.name}.{os.getpid()}.tmp"
+        self._growing: dict[str, Any] = {}
+        self._rows: dict[str, list[Mapping[str, Any]]] = {}
+
+    def __enter__(self) -> StepWriter:
+        try:
+            self.folder.mkdir(parents=True)
+        except OSError as error:
+            raise StoreError(f"{self.run}: cannot be written: {error.strerror}.") from None
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        for writer in self._growing.values():
+            writer.close()
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+
+    def add_rows(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Collect rows of a table that people read."""
+        self._rows.setdefault(table.name, []).extend(rows)
+
+    def append(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write rows of a large table at once, as a row group of their own."""
+        import pyarrow.parquet as pq
+
+        if table.name not in self._growing:
+            path = self.folder / f"{table.name}.parquet"
+            self._growing[table.name] = pq.ParquetWriter(path, arrow_schema(table), compression="zstd")
+        if rows:
+            self._growing[table.name].write_table(arrow_table(table, rows))
+
+    def add_strategy(self, sample: str, strategy: GatingStrategy) -> None:
+        """Store the concrete gates of one sample."""
+        folder = self.folder / "strategies"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{sample}.json").write_text(canonical_json(strategy.to_dict()), encoding="utf-8", newline="\n")
+
+    def commit(self, contents: Mapping[str, Any]) -> Path:
+        """Write the tables and step.json, move the step into place and add it to the index."""
+        for name in self._rows:
+            _write_table(self.folder, TABLES[name], self._rows[name])
+        for writer in self._growing.values():
+            writer.close()
+        self._growing.clear()
+        hashes = {
+            p.relative_to(self.folder).as_posix(): _sha256(p) for p in sorted(self.folder.rglob("*")) if p.is_file()
+        }
+        parent = self.index["steps"][-1]["sha256"] if self.index["steps"] else None
+        step = {"schema": STEP_SCHEMA, "name": self.name, "parent": parent, "files": hashes, **contents}
+        (self.folder / "step.json").write_text(canonical_json(step), encoding="utf-8", newline="\n")
+        for path in self.folder.rglob("*"):
+            _flush(path)
+        _flush(self.folder)
+        self.folder.rename(self.final)
+        _flush(self.final.parent)
+        entry = {"name": self.name, "sha256": _sha256(self.final / "step.json")}
+        index = {"schema": RUN_SCHEMA, "steps": [*self.index["steps"], entry]}
+        _replace(self.run / "run.json", canonical_json(index))
+        if COUNTS.name in self._rows:
+            _replace(self.run / "counts.csv", (self.final / "counts.csv").read_text(encoding="utf-8"))
+        return self.final
+
+
+def _write_table(folder: Path, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    import pyarrow.parquet as pq
+
+    data = arrow_table(table, rows)
+    pq.write_table(data, folder / f"{table.name}.parquet", compression="zstd")
+    if table.csv:
+        (folder / f"{table.name}.csv").write_text(csv_text(data), encoding="utf-8", newline="\n")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    """Make sure that a file or folder has reached the disk before something refers to it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old or the new one, never half."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside.write_text(text, encoding="utf-8", newline="\n")
+    _flush(beside)
+    beside.replace(path)
+
+
+def _read_index(run: Path) -> dict[str, Any]:
+    """Index of a run folder; a new or empty folder has no steps. Anything else is refused."""
+    path = run / "run.json"
+    if not path.exists():
+        if run.exists() and (not run.is_dir() or any(run.iterdir())):
+            raise StoreError(f"{run}: is not empty and not a run folder (no run.json); choose another --out.")
+        return {"schema": RUN_SCHEMA, "steps": []}
+    try:
+        index: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: cannot be read: {error}.") from None
+    if index.get("schema") != RUN_SCHEMA:
+        raise StoreError(f"{path}: schema {index.get('schema')!r}; this version reads {RUN_SCHEMA!r}.")
+    return index
+
+
+def open_run(path: str | Path) -> Run:
+    """Open a run folder for reading.
+
+    Raises
+    ------
+    StoreError
+        It is not a run folder, or a step has been altered since it was written.
+    """
+    path = Path(path)
+    if not (path / "run.json").is_file():
+        raise StoreError(f"{path}: is not a run folder (no run.json). nti7flow gate writes one with --out.")
+    return Run(path)
+
+
+class Run:
+    """A run folder, read-only: the newest tables as frames, memberships and strategies by sample.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.index = _read_index(path)
+        self._checked: set[Path] = set()
+
+    @property
+    def steps(self) -> list[str]:
+        """Names of the steps, oldest first."""
+        return [entry["name"] for entry in self.index["steps"]]
+
+    def step_folder(self, kind: str = "gate") -> Path:
+        """Folder of the newest step of a kind, checked against its hash in the index."""
+        for entry in reversed(self.index["steps"]):
+            if entry["name"].partition("-")[2] == kind:
+                folder = self.path / "steps" / entry["name"]
+                if not (folder / "step.json").is_file() or _sha256(folder / "step.json") != entry["sha256"]:
+                    raise StoreError(f"{folder}: step.json is missing or was altered after the run.")
+                return folder
+        raise StoreError(f"{self.path}: holds no '{kind}' step; it has {', '.join(self.steps) or 'none'}.")
+
+    def step(self, kind: str = "gate") -> dict[str, Any]:
+        """Content of the step.json of the newest step of a kind."""
+        content: dict[str, Any] = json.loads((self.step_folder(kind) / "step.json").read_text(encoding="utf-8"))
+        return content
+
+    def file(self, name: str, kind: str = "gate") -> Path:
+        """Path of a file of the newest step of a kind, checked against its recorded hash."""
+        folder = self.step_folder(kind)
+        expected = self.step(kind)["files"].get(name)
+        if expected is None:
+            raise StoreError(f"{folder}: has no {name}.")
+        path = folder / name
+        if path not in self._checked and not (path.is_file() and _sha256(path) == expected):
+            raise StoreError(f"{path}: is missing or was altered after the run.")
+        self._checked.add(path)
+        return path
+
+    def arrow(self, table: str) -> pa.Table:
+        """One of the stored tables as Arrow."""
+        import pyarrow.parquet as pq
+
+        return pq.read_table(self.file(f"{table}.parquet"))
+
+    @cached_property
+    def counts(self) -> pd.DataFrame:
+        """Events of every population in every tube."""
+        return to_frame(self.arrow("counts"))
+
+    @cached_property
+    def gate_fits(self) -> pd.DataFrame:
+        """How every data-driven gate was placed."""
+        return to_frame(self.arrow("gate_fits"))
+
+    @cached_property
+    def quality(self) -> pd.DataFrame:
+        """Checks of every tube."""
+        return to_frame(self.arrow("quality"))
+
+    @property
+    def samples(self) -> list[str]:
+        """Names of the samples that were gated."""
+        return [
+            name[len("strategies/") : -len(".json")] for name in self.step()["files"] if name.startswith("strategies/")
+        ]
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Samples that could not be gated, and why."""
+        return {entry["sample"]: entry["error"] for entry in self.step()["refused"]}
+
+    def strategy(self, sample: str) -> GatingStrategy:
+        """Return the concrete gates of a sample."""
+        self._known(sample)
+        path = self.file(f"strategies/{sample}.json")
+        return GatingStrategy.from_dict(json.loads(path.read_text(encoding="utf-8")))
+
+    def membership(self, sample: str, population: str) -> NDArray[np.bool_] | None:
+        """Which events of a sample belong to a population: (n_events,) of bool, or None where it has no gate."""
+        import numpy as np
+
+        self._known(sample)
+        rows = self._rows("memberships", sample)
+        known = [row["population"] for row in rows]
+        for row in rows:
+            if row["population"] == population:
+                if row["bits"] is None:
+                    return None
+                return np.unpackbits(np.frombuffer(row["bits"], np.uint8), count=row["n_events"]).astype(np.bool_)
+        raise StoreError(f"{sample}: no population '{population}'.{did_you_mean(population, known)}")
+
+    def panels(self, sample: str) -> list[Panel2D]:
+        """Return the stored histograms of a sample, ready to be drawn."""
+        import numpy as np
+
+        self._known(sample)
+        return [
+            Panel2D.from_parts(
+                None if row["parent"] == "root" else row["parent"],
+                row["populations"].split(";"),
+                json.loads(row["axes"]),
+                np.array(row["cells"], np.int32),
+                np.array(row["counts"], np.int32),
+            )
+            for row in self._rows("histograms", sample)
+        ]
+
+    def _rows(self, table: str, sample: str) -> list[dict[str, Any]]:
+        import pyarrow.parquet as pq
+
+        rows: list[dict[str, Any]] = pq.read_table(
+            self.file(f"{table}.parquet"), filters=[("sample", "==", sample)]
+        ).to_pylist()
+        return rows
+
+    def _known(self, sample: str) -> None:
+        if sample not in self.samples:
+            raise StoreError(f"{self.path}: no sample '{sample}'.{did_you_mean(sample, self.samples)}")
+
+    def __repr__(self) -> str:
+        return f"<Run {self.path}: {', '.join(self.steps)}; {len(self.samples)} samples>"

@@ -1,0 +1,179 @@
+"""The tables of a run, each column declared once: name, type, unit, meaning, key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+ColumnType = Literal["text", "integer", "number", "json", "bytes", "integers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column; ``json`` is text that holds a JSON object."""
+
+    name: str
+    type: ColumnType
+    unit: str
+    meaning: str
+    key: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table; ``csv`` says whether a CSV is written beside the Parquet file."""
+
+    name: str
+    meaning: str
+    columns: tuple[Column, ...]
+    csv: bool = True
+
+
+_SAMPLE = Column("sample", "text", "", "Name of the acquired tube.", key=True)
+_POPULATION = Column("population", "text", "", "Id of the population in the template.", key=True)
+
+COUNTS = Table(
+    "counts",
+    "Events of every population in every tube.",
+    (
+        _SAMPLE,
+        Column("file", "text", "", "FCS file, relative to the folder or sheet it was found by."),
+        Column("sha256", "text", "", "SHA-256 of the file."),
+        Column("data_set", "integer", "", "Data set within the file, from 0."),
+        Column("specimen", "text", "", "Blood draw, from samples.csv."),
+        Column("subject", "text", "", "Person, from samples.csv."),
+        Column("panel", "text", "", "Panel, from samples.csv."),
+        Column("template", "text", "", "Template that was applied, name@version."),
+        _POPULATION,
+        Column("label", "text", "", "Name of the population for people."),
+        Column("path", "text", "", "Populations from all events down to this one."),
+        Column("parent", "text", "", "Population the gate was applied to; root is all events."),
+        Column("n_events", "integer", "events", "Events in the population; empty where it could not be counted."),
+        Column("n_parent", "integer", "events", "Events in the parent."),
+        Column("n_total", "integer", "events", "Events in the tube."),
+        Column("percent_parent", "number", "%", "n_events of n_parent; empty where undefined."),
+        Column("percent_lymphocytes", "number", "%", "n_events of lymphocytes; empty for what is not within them."),
+        Column("status", "text", "", "How the gate came about: ok, borrowed, fell_back, failed, absent, not_in_panel, "
+               "not_interpretable."),
+        Column("flags", "text", "", "What to know about the count, separated by semicolons; population:flag is inherited."),
+        Column("severity", "text", "", "Worst of its own gate and of all it rests on: empty, info, review, invalid."),
+    ),
+)  # fmt: skip
+
+GATE_FITS = Table(
+    "gate_fits",
+    "How every data-driven gate was placed.",
+    (
+        _SAMPLE,
+        _POPULATION,
+        Column("method", "text", "", "Method that placed (or could not place) the gate."),
+        Column("version", "integer", "", "Version of the method."),
+        Column("scope", "text", "", "Whose events were pooled: sample, batch or study."),
+        Column("status", "text", "", "As in counts."),
+        Column("n_fitted", "integer", "events", "Events the fit rests on."),
+        Column("thresholds", "json", "display units", "Bounds by marker (with their scale values), or an outline."),
+        Column("threshold_spread", "number", "display units", "Standard deviation over replicates of the data."),
+        Column("diagnostics", "json", "", "Numbers by which the fit can be judged, and the reason where it failed."),
+    ),
+)
+
+QUALITY = Table(
+    "quality",
+    "Checks of every tube.",
+    (
+        _SAMPLE,
+        Column("check", "text", "", "What was checked.", key=True),
+        Column("value", "number", "", "What was found."),
+        Column("limit", "number", "", "What is acceptable."),
+        Column("severity", "text", "", "Empty, info, review or invalid."),
+        Column("n_excluded", "integer", "events", "Events taken out because of it; nothing is taken out silently."),
+    ),
+)
+
+MEMBERSHIPS = Table(
+    "memberships",
+    "Which events are in which population: one bit per event, first event in the highest bit.",
+    (
+        _SAMPLE,
+        _POPULATION,
+        Column("n_events", "integer", "events", "Events in the tube, the number of bits that count."),
+        Column("bits", "bytes", "", "Packed bits; empty where the population has no gate."),
+    ),
+    csv=False,
+)
+
+HISTOGRAMS = Table(
+    "histograms",
+    "Sparse two-dimensional histogram behind every picture of a gate.",
+    (
+        _SAMPLE,
+        Column("plot", "integer", "", "Number of the plot within the sample, from 0.", key=True),
+        Column("parent", "text", "", "Population shown; root is all events."),
+        Column("populations", "text", "", "Populations whose gates are drawn on it, separated by semicolons."),
+        Column("axes", "json", "display units", "Channel, transform, range and bins of x and y."),
+        Column("cells", "integers", "", "Flat index x * bins_y + y of every bin that holds events."),
+        Column("counts", "integers", "events", "Events in those bins."),
+    ),
+    csv=False,
+)
+
+TABLES = {table.name: table for table in (COUNTS, GATE_FITS, QUALITY, MEMBERSHIPS, HISTOGRAMS)}
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """Arrow schema of a table."""
+    import pyarrow as pa
+
+    types = {
+        "text": pa.string(),
+        "json": pa.string(),
+        "integer": pa.int64(),
+        "number": pa.float64(),
+        "bytes": pa.binary(),
+        "integers": pa.list_(pa.int32()),
+    }
+    return pa.schema([pa.field(column.name, types[column.type]) for column in table.columns])
+
+
+def arrow_table(table: Table, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Rows as an Arrow table with exactly the declared columns."""
+    import pyarrow as pa
+
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=arrow_schema(table))
+
+
+def to_frame(table: pa.Table) -> pd.DataFrame:
+    """Arrow table as a pandas frame in which an unknown count is missing, not 0 and not a float."""
+    import pandas as pd
+    import pyarrow as pa
+
+    nullable = {pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype()}
+    return table.to_pandas(types_mapper=nullable.get)
+
+
+def csv_text(table: pa.Table) -> str:
+    """Arrow table as CSV for people: shortest exact numbers, empty for missing, safe against formula injection."""
+    import csv
+    import io
+
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(table.column_names)
+    for row in table.to_pylist():
+        writer.writerow([_cell(value) for value in row.values()])
+    return out.getvalue()
+
+
+def _cell(value: object) -> str:
+    if value is None or value != value:
+        return ""
+    if isinstance(value, float):
+        return repr(value)
+    text = str(value)
+    # A spreadsheet runs what starts like a formula; a leading apostrophe makes it text again.
+    return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

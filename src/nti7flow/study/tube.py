@@ -1,0 +1,189 @@
+"""Gating one tube: what a worker does, and what it hands back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from nti7flow.counting.checks import check_sample
+from nti7flow.counting.fractions import Count, count_populations
+from nti7flow.errors import Nti7flowError
+from nti7flow.events.fcs import read_fcs
+from nti7flow.events.sample import Sample
+from nti7flow.events.spillover import Spillover, spillover_for
+from nti7flow.gating.fit import Fitted, GateFit
+from nti7flow.gating.picture import Panel2D, make_panels
+from nti7flow.gating.resolve import Resolution, Summary
+from nti7flow.gating.scales import Scale, propose_scales
+from nti7flow.gating.strategy import GatingStrategy, Members, Population
+from nti7flow.gating.template import GatingTemplate
+from nti7flow.study.plan import Plan, Tube
+
+
+@dataclass(frozen=True)
+class GatedTube:
+    """A gated tube: strategy, counts and what is needed to judge and draw them. The events are gone."""
+
+    tube: Tube
+    strategy: GatingStrategy
+    counts: tuple[Count, ...]
+    fits: tuple[GateFit, ...]
+    quality: tuple[dict[str, Any], ...]
+    panels: tuple[Panel2D, ...]
+    bits: Mapping[str, bytes | None]
+    n_events: int
+
+
+@dataclass(frozen=True)
+class RefusedTube:
+    """A tube that could not be gated, and why."""
+
+    tube: Tube
+    error: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A tube between two waves: what is gated so far, spooled so that nothing is computed twice."""
+
+    populations: tuple[Population, ...] = ()
+    fits: tuple[GateFit, ...] = ()
+    scales: Mapping[str, Scale] = field(default_factory=dict)
+    bits: Mapping[str, bytes | None] = field(default_factory=dict)
+    summaries: Mapping[str, Summary] = field(default_factory=dict)
+    sha256: str = ""
+
+
+def open_tube(plan: Plan, tube: Tube) -> tuple[Sample, Spillover]:
+    """Read a tube with the markers and the spillover matrix of the plan."""
+    sample = read_fcs(tube.path, data_set=tube.data_set)
+    if plan.markers:
+        sample = replace(sample, panel=sample.panel.with_markers(plan.markers))
+    return sample, spillover_for(sample, plan.spillover)
+
+
+def markers_of(template: GatingTemplate) -> tuple[str, ...]:
+    """Every marker a template gates on, for agreeing on scales."""
+    from nti7flow.gating.specs import FittedSpec, FixedSpec
+
+    names: dict[str, None] = {}
+    for population in template.populations:
+        gate: object = population.gate
+        while isinstance(gate, FittedSpec):
+            names |= dict.fromkeys((*gate.dims, *(m for dims in gate.or_dims for m in dims)))
+            gate = gate.on_failure
+        if isinstance(gate, FixedSpec):
+            names |= dict.fromkeys(gate.range or gate.rectangle or (gate.polygon.dims if gate.polygon else ()))
+        names |= dict.fromkeys(population.plot or ())
+    return tuple(names)
+
+
+def propose(plan: Plan, tube: Tube) -> dict[str, Scale] | RefusedTube:
+    """Display scales this tube would choose by itself."""
+    try:
+        sample, spillover = open_tube(plan, tube)
+        template = plan.templates[tube.template]
+        return propose_scales(template.spec, sample, spillover, markers_of(template))
+    except Nti7flowError as error:
+        return RefusedTube(tube, str(error))
+
+
+def gate_wave(
+    plan: Plan, tube: Tube, wave: int, progress: Progress, pooled: Mapping[str, Fitted]
+) -> Progress | GatedTube | RefusedTube:
+    """Run one wave on one tube: the last one gives a gated tube, earlier ones progress with summaries."""
+    try:
+        sample, spillover = open_tube(plan, tube)
+        template = plan.templates[tube.template]
+        resolution = _resume(Resolution.start(template, sample, spillover, name=tube.sample), progress)
+        summaries = resolution.run_wave(wave, pooled)
+        if wave + 1 < template.n_waves:
+            return _pause(resolution, summaries)
+        return _finish(tube, resolution)
+    except Nti7flowError as error:
+        return RefusedTube(tube, str(error))
+
+
+def _resume(resolution: Resolution, progress: Progress) -> Resolution:
+    resolution.scales.update(progress.scales)
+    resolution.fits.extend(progress.fits)
+    for population in progress.populations:
+        resolution.populations[population.id] = population
+        resolution.members.set(population.id, unpack(progress.bits[population.id], resolution.sample.n_events))
+    return resolution
+
+
+def _pause(resolution: Resolution, summaries: Mapping[str, Summary]) -> Progress:
+    return Progress(
+        populations=tuple(resolution.populations.values()),
+        fits=tuple(resolution.fits),
+        scales=dict(resolution.scales),
+        bits=pack_all(resolution.members),
+        summaries=summaries,
+        sha256=resolution.sample.sha256,
+    )
+
+
+def _finish(tube: Tube, resolution: Resolution) -> GatedTube:
+    strategy = resolution.strategy()
+    counts = tuple(count_populations(strategy, resolution.members))
+    return GatedTube(
+        tube=tube,
+        strategy=strategy,
+        counts=counts,
+        fits=tuple(resolution.fits),
+        quality=tuple(asdict(check) for check in check_sample(resolution.sample, resolution.spillover, counts)),
+        panels=tuple(make_panels(resolution)),
+        bits=pack_all(resolution.members),
+        n_events=resolution.sample.n_events,
+    )
+
+
+def pack_all(members: Members) -> dict[str, bytes | None]:
+    """Memberships of all populations as packed bits."""
+    return {name: None if (mask := members.mask(name)) is None else np.packbits(mask).tobytes() for name in members}
+
+
+def unpack(bits: bytes | None, n_events: int) -> np.ndarray | None:
+    """Sorted event indices out of packed bits."""
+    if bits is None:
+        return None
+    return np.flatnonzero(np.unpackbits(np.frombuffer(bits, np.uint8), count=n_events))
+
+
+def count_rows(gated: GatedTube) -> list[dict[str, Any]]:
+    """Rows of the table ``counts``."""
+    return [_count_row(gated.tube, gated.strategy, count) for count in gated.counts]
+
+
+def _count_row(tube: Tube, strategy: GatingStrategy, count: Count) -> dict[str, Any]:
+    row = tube.row
+    return {
+        "sample": tube.sample,
+        "file": tube.file,
+        "sha256": strategy.sha256,
+        "data_set": strategy.data_set,
+        "specimen": row.specimen if row else None,
+        "subject": row.subject if row else None,
+        "panel": row.panel if row else None,
+        "template": strategy.template,
+        **count_values(count),
+    }
+
+
+def count_values(count: Count) -> dict[str, Any]:
+    """Return the columns of ``counts`` that come from counting alone; replay recomputes these."""
+    return {**asdict(count), "flags": ";".join(count.flags)}
+
+
+def fit_row(sample: str, fit: GateFit) -> dict[str, Any]:
+    """Row of the table ``gate_fits``."""
+    row = asdict(fit) | {"sample": sample}
+    row["thresholds"] = json.dumps(fit.thresholds, sort_keys=True)
+    row["diagnostics"] = json.dumps(fit.diagnostics, sort_keys=True)
+    row["threshold_spread"] = None if np.isnan(fit.threshold_spread) else fit.threshold_spread
+    return row
