@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,22 +60,26 @@ def seed_for(*parts: str) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
 
+def make_replicates(histogram: Histogram, rng: np.random.Generator) -> tuple[Histogram, ...]:
+    """Poisson replicates of a histogram; gates fitted on the same histogram share them."""
+    return tuple(histogram.resampled(rng) for _ in range(N_REPLICATES))
+
+
 def fit_gate(
     histogram: Histogram,
     method: Method,
     parameters: Parameters,
     dimensions: tuple[Dimension, ...],
-    rng: np.random.Generator,
+    replicates: Sequence[Histogram],
 ) -> Fitted:
-    """Place a gate and judge it by Poisson replicates of the histogram."""
+    """Place a gate and judge it by Poisson replicates of the histogram (see `make_replicates`)."""
     placement = method.fit(histogram, parameters)
     if not placement.placed:
         return Fitted(placement, histogram.n_events, math.nan, (), dict(placement.diagnostics))
     cells, counts = histogram.cells()
     inside = make_gate(placement, dimensions).contains(cells)
     n_inside = int(counts[inside].sum())
-    replicates = [method.fit(histogram.resampled(rng), parameters) for _ in range(N_REPLICATES)]
-    placed = [replicate for replicate in replicates if replicate.placed]
+    placed = [again for again in (method.fit(replicate, parameters) for replicate in replicates) if again.placed]
     moved = [int(counts[inside != make_gate(r, dimensions).contains(cells)].sum()) for r in placed]
     typical = float(np.mean(moved)) if moved else math.inf
     share = max(typical - FORGIVEN, 0.0) / max(n_inside, 1)
@@ -86,8 +90,8 @@ def fit_gate(
         "events_inside": n_inside,
     }
     reason = ""
-    if len(placed) < LEAST_PLACED * N_REPLICATES:
-        reason = f"only {len(placed)} of {N_REPLICATES} replicates of the data place it"
+    if len(placed) < LEAST_PLACED * len(replicates):
+        reason = f"only {len(placed)} of {len(replicates)} replicates of the data place it"
     elif share > UNPLACEABLE:
         reason = f"{100 * min(share, 1):.0f} % of its events change sides between replicates of the data"
     if reason:

@@ -16,7 +16,7 @@ import numpy as np
 from nti7flow.errors import UnknownMarker
 from nti7flow.events.sample import Sample
 from nti7flow.events.spillover import Spillover
-from nti7flow.gating.fit import Fitted, GateFit, fit_gate, make_gate, seed_for, thresholds_of
+from nti7flow.gating.fit import Fitted, GateFit, fit_gate, make_gate, make_replicates, seed_for, thresholds_of
 from nti7flow.gating.gates import BooleanGate, Dimension, Gate, Operand, PolygonGate, RectangleGate
 from nti7flow.gating.histogram import Histogram, fit_axis
 from nti7flow.gating.methods import find_method
@@ -44,6 +44,9 @@ class Resolution:
     populations: dict[str, Population] = field(default_factory=dict)
     fits: list[GateFit] = field(default_factory=list)
     scales: dict[str, Scale] = field(default_factory=dict)
+    _summaries: dict[tuple[str | None, tuple[str, ...]], tuple[Histogram, tuple[Histogram, ...]]] = field(
+        default_factory=dict
+    )
 
     @classmethod
     def start(
@@ -157,7 +160,7 @@ class Resolution:
         parent: str | None,
         pooled: Fitted | None,
     ) -> tuple[Gate | None, Status, tuple[str, ...], GateFit]:
-        fitted = pooled if gate.scope != "sample" else self._fit(spec.id, gate, dimensions, parent)
+        fitted = pooled if gate.scope != "sample" else self._fit(gate, dimensions, parent)
         first_reason = fitted.placement.reason if fitted is not None else "no sample of the group could be summarised"
         status: Status = "ok"
         step: FittedSpec | FixedSpec | str = gate
@@ -165,7 +168,7 @@ class Resolution:
             step = step.on_failure if isinstance(step, FittedSpec) else "fail"
             if isinstance(step, FittedSpec):
                 dimensions = self.dimensions(step)
-                fitted, status = self._fit(spec.id, step, dimensions, parent), "fell_back"
+                fitted, status = self._fit(step, dimensions, parent), "fell_back"
             elif isinstance(step, FixedSpec):
                 return self._fixed_fallback(spec, gate, step, fitted, first_reason)
             else:
@@ -210,14 +213,18 @@ class Resolution:
             diagnostics=diagnostics,
         )
 
-    def _fit(
-        self, population: str, gate: FittedSpec, dimensions: tuple[Dimension, ...], parent: str | None
-    ) -> Fitted | None:
-        histogram = self._histogram(gate, dimensions, parent)
-        if histogram is None:
-            return None
-        rng = seed_for(self.template.recipe_hash, population, self.sample.sha256, str(self.sample.data_set))
-        return fit_histogram(gate, histogram, dimensions, rng)
+    def _fit(self, gate: FittedSpec, dimensions: tuple[Dimension, ...], parent: str | None) -> Fitted | None:
+        """Fit a gate on this sample alone. Gates fitted on the same events and axes share a histogram and its replicates."""
+        fitted_on = gate.fit_on if gate.fit_on is not None else parent
+        key = (fitted_on, tuple(dimension.detector for dimension in dimensions))
+        if key not in self._summaries:
+            histogram = self._histogram(gate, dimensions, parent)
+            if histogram is None:
+                return None
+            names = (fitted_on or "", *key[1])
+            rng = seed_for(self.template.recipe_hash, self.sample.sha256, str(self.sample.data_set), *names)
+            self._summaries[key] = (histogram, make_replicates(histogram, rng))
+        return fit_histogram(gate, dimensions, *self._summaries[key])
 
     def _histogram(self, gate: FittedSpec, dimensions: tuple[Dimension, ...], parent: str | None) -> Histogram | None:
         rows = self.members.rows(gate.fit_on if gate.fit_on is not None else parent)
@@ -322,15 +329,15 @@ def fit_pooled(gate: FittedSpec, summaries: Sequence[Summary], rng: np.random.Ge
     total = summaries[0].histogram
     for summary in summaries[1:]:
         total = total.merged(summary.histogram)
-    return fit_histogram(gate, total, summaries[0].dimensions, rng)
+    return fit_histogram(gate, summaries[0].dimensions, total, make_replicates(total, rng))
 
 
 def fit_histogram(
-    gate: FittedSpec, histogram: Histogram, dimensions: tuple[Dimension, ...], rng: np.random.Generator
+    gate: FittedSpec, dimensions: tuple[Dimension, ...], histogram: Histogram, replicates: Sequence[Histogram]
 ) -> Fitted:
     """Fit a gate to a histogram, its own or a pooled one."""
     parameters = _on_display(method_parameters(gate), dimensions)
-    return fit_gate(histogram, find_method(gate.method), parameters, dimensions, rng)
+    return fit_gate(histogram, find_method(gate.method), parameters, dimensions, replicates)
 
 
 def _on_display(parameters: Parameters, dimensions: tuple[Dimension, ...]) -> Parameters:

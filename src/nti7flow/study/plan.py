@@ -126,13 +126,13 @@ def make_plan(
     ConfigError
         Nothing to gate, or a study, sheet or template with mistakes.
     """
-    paths = [Path(path) for path in paths]
-    if len(paths) == 1 and paths[0].suffix.lower() in (".yaml", ".yml"):
-        return _study_plan(paths[0], template, spillover, markers or {})
+    places = [Path(path) for path in paths]
+    if len(places) == 1 and places[0].suffix.lower() in (".yaml", ".yml"):
+        return _study_plan(places[0], template, spillover, markers or {})
     if template is None:
         raise ConfigError("which template? Say --template tbnk (see: nti7flow templates), or give a study.yaml.")
     loaded = load_template(template)
-    tubes = _found_tubes(paths, loaded.reference)
+    tubes = _found_tubes(places, loaded.reference)
     return Plan(tubes, {loaded.reference: loaded}, _absolute(spillover or "keyword"), dict(markers or {}))
 
 

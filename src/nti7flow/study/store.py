@@ -212,7 +212,7 @@ class Run:
         expected = self.step(kind)["files"].get(name)
         if expected is None:
             raise StoreError(f"{folder}: has no {name}.")
-        path = folder / name
+        path: Path = folder / name
         if path not in self._checked and not (path.is_file() and _sha256(path) == expected):
             raise StoreError(f"{path}: is missing or was altered after the run.")
         self._checked.add(path)

@@ -9,6 +9,7 @@ hold: when lymphocytes become rare, their gate does not shrink away from the mon
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +79,8 @@ def density_cluster_2d(histogram: Histogram, parameters: ClusterParameters) -> P
     n_events = histogram.n_events
     if n_events < parameters.min_events:
         return Placement(reason=f"only {n_events} events, {parameters.min_events} are needed")
-    cores = find_cores(histogram, parameters.significance, min_events=max(parameters.min_events // 2, n_events // 1000))
+    least = max(parameters.min_events // 2, n_events // 1000)
+    cores = [core for core in find_cores(histogram, parameters.significance) if core.n_events >= least]
     if not cores:
         return Placement(reason="no mode stands out")
     positions = _relative_positions(histogram, cores)
@@ -120,8 +122,13 @@ def _relative_positions(histogram: Histogram, cores: list[Core]) -> Floats:
     return np.array(columns).T
 
 
-def find_cores(histogram: Histogram, significance: float, *, min_events: int) -> list[Core]:
-    """Cores of all modes that hold at least ``min_events``, highest density first."""
+#: A mode with fewer events than this is not worth a core.
+LEAST_EVENTS = 5
+
+
+@lru_cache(maxsize=2 * 21)  # gates on the same axes ask for the cores of the same histogram and its replicates
+def find_cores(histogram: Histogram, significance: float) -> tuple[Core, ...]:
+    """Cores of all modes of a histogram, the one with most events first."""
     from scipy.ndimage import gaussian_filter
 
     x, y = histogram.axes
@@ -132,9 +139,9 @@ def find_cores(histogram: Histogram, significance: float, *, min_events: int) ->
     basins, tops = merge_basins(density, watershed(density), effective, significance)
     mass = np.bincount(basins.ravel() + 1, weights=counts.ravel(), minlength=len(tops) + 1)[1:]
     cores = [
-        _core(histogram, density, basins == k, top, int(mass[k])) for k, top in enumerate(tops) if mass[k] >= min_events
+        _core(histogram, density, basins == k, top, int(mass[k])) for k, top in enumerate(tops) if mass[k] >= LEAST_EVENTS
     ]
-    return sorted(cores, key=lambda core: -core.n_events)
+    return tuple(sorted(cores, key=lambda core: -core.n_events))
 
 
 def watershed(density: Floats) -> Ints:
