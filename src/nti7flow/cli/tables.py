@@ -44,7 +44,8 @@ def progress_bar(total: int) -> Iterator[Callable[[Tube], None]]:
         TimeElapsedColumn(),
         TextColumn("{task.description}"),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    terminal = sys.stderr.isatty()
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not terminal) as progress:
         task = progress.add_task("", total=total)
 
         def done(tube: Tube) -> None:
@@ -55,9 +56,8 @@ def progress_bar(total: int) -> Iterator[Callable[[Tube], None]]:
 
 def print_gate_report(out: Console, report: GateReport, folder: Path) -> None:
     """Print the table of counts, what was refused, and where everything is."""
-    if report.gated:
-        out.print(_counts_table(report.gated))
-        out.print("[dim]Each cell: events, % of parent, % of lymphocytes. – not counted: see flags.[/dim]")
+    out.print(_counts_table(report.gated))
+    out.print("[dim]Each cell: events, % of parent, % of lymphocytes. – not counted: see flags.[/dim]")
     for refused in report.refused:
         out.print(f"[red]refused[/red] {escape(refused.tube.sample)}: {escape(refused.error)}", soft_wrap=True)
     out.print(f"\nCounts    {escape(str(folder / 'counts.csv'))}", soft_wrap=True)

@@ -102,9 +102,9 @@ class Resolution:
         parent = self._parent(spec)
         try:
             gate, status, flags, fit = self._place(spec, parent, pooled)
-        except UnknownMarker:
+        except UnknownMarker as error:
             if not spec.optional:
-                raise
+                raise UnknownMarker(f"population {spec.id}: {error}") from None
             gate, status, flags, fit = None, "not_in_panel", (), None
             if isinstance(spec.gate, FittedSpec):
                 method = find_method(spec.gate.method)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
 
 from nti7flow.gating.gates import Dimension
 from nti7flow.gating.picture import Panel2D
+from nti7flow.gating.strategy import Population
 from nti7flow.plot.labels import Label, draw_labels
+from nti7flow.plot.lines import draw_gate
+from nti7flow.plot.numbers import events
 from nti7flow.plot.outlines import Box, Outline
 from nti7flow.plot.placing import Rect
-from nti7flow.plot.style import ALERT, AXIS, FRAME, INK, MUTED, PANEL_TITLE, SMALL, TICK, font, halo
-from nti7flow.plot.text import renderer_of, shorten, size_of
+from nti7flow.plot.style import AXIS, FRAME, INK, MUTED, TICK, font
+from nti7flow.plot.text import write_beside, write_on
 from nti7flow.plot.ticks import make_ticks
 from nti7flow.plot.view import Density, View, axis_limits
 
@@ -23,19 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from nti7flow.gating.strategy import Population
-
-
-@dataclass(frozen=True, slots=True)
-class Heading:
-    """What stands above a plot: whose events, and how many."""
-
-    name: str
-    detail: str
-
 
 def draw_panel(
-    figure: Figure, frame: Rect, panel: Panel2D, heading: Heading, outlines: Sequence[Outline], labels: Mapping[str, Label]
+    figure: Figure, frame: Rect, panel: Panel2D, heading: str, outlines: Sequence[Outline], labels: Mapping[str, Label]
 ) -> tuple[Axes, list[Population]]:
     """Draw a panel into a frame (inches from the figure's lower left corner).
 
@@ -48,23 +37,27 @@ def draw_panel(
     """
     view = view_of(panel, outlines)
     axes = _axes(figure, frame)
-    axes.set_xlim(*view.x)
-    axes.set_ylim(*view.y)
     density = Density.of(panel)
-    extent = (panel.x_axis.low, panel.x_axis.high, panel.y_axis.low, panel.y_axis.high)
     axes.imshow(
-        density.image(), origin="lower", extent=extent, aspect="auto", interpolation="bilinear", interpolation_stage="rgba", zorder=1
+        density.image(),
+        extent=(panel.x_axis.low, panel.x_axis.high, panel.y_axis.low, panel.y_axis.high),
+        origin="lower",
+        aspect="auto",
+        interpolation="bilinear",
+        interpolation_stage="rgba",
+        zorder=1,
     )
-    axes.set_xlim(*view.x)
-    axes.set_ylim(*view.y)
+    axes.set(xlim=view.x, ylim=view.y)
     _draw_ticks(axes, panel, view)
-    _draw_names(axes, panel, heading)
+    n_events = int(panel.counts.sum())
+    write_beside(axes, heading, f"· {events(n_events)} event{'' if n_events == 1 else 's'}", "above")
+    write_beside(axes, *_axis_name(panel.x), "below")
+    write_beside(axes, *_axis_name(panel.y), "left")
     for outline in outlines:
-        _draw_gate(axes, outline, view)
-    unplaced = draw_labels(axes, panel, view, density, outlines, labels)
-    if not panel.counts.size:
-        axes.text(0.5, 0.5, "no events", transform=axes.transAxes, font_properties=font(AXIS), color=MUTED, ha="center", va="center")
-    return axes, unplaced
+        draw_gate(axes, outline, view)
+    if not n_events:
+        write_on(axes, axes.bbox.width / 2, axes.bbox.height / 2, "no events", AXIS, color=MUTED, ha="center", va="center")
+    return axes, draw_labels(axes, panel, view, density, outlines, labels)
 
 
 def view_of(panel: Panel2D, outlines: Sequence[Outline]) -> View:
@@ -98,16 +91,11 @@ def _draw_ticks(axes: Axes, panel: Panel2D, view: View) -> None:
         ticks = make_ticks(dimension.transform, *limits)
         axis.set_ticks(ticks.major, labels=ticks.labels, font_properties=font(TICK), color=INK)
         axis.set_ticks(ticks.minor, minor=True)
-    look = {"direction": "out", "color": FRAME, "bottom": True, "left": True, "top": False, "right": False}
-    axes.tick_params(which="major", length=5, width=0.8, pad=3, labelbottom=True, labelleft=True, **look)
-    axes.tick_params(which="minor", length=2.5, width=0.6, **look)
-
-
-def _draw_names(axes: Axes, panel: Panel2D, heading: Heading) -> None:
-    """Parent above, marker with its detector on each axis: the name, and beside it the detail, smaller."""
-    _pair(axes, heading.name, "· " + heading.detail, y_px=9, centred=False)
-    _pair(axes, *_axis_name(panel.x), y_px=-44)
-    _pair(axes, *_axis_name(panel.y), y_px=-46, upright=True)
+    for which, length, width in (("major", 5.0, 0.8), ("minor", 2.5, 0.6)):
+        axes.tick_params(
+            which=which, length=length, width=width, pad=3, direction="out", color=FRAME, top=False, right=False, bottom=True, left=True
+        )
+    axes.tick_params(which="major", labelbottom=True, labelleft=True, labeltop=False, labelright=False)
 
 
 def _axis_name(dimension: Dimension) -> tuple[str, str]:

@@ -1,13 +1,14 @@
-"""Letters: a name with something small beside it, and texts that are cut to a width."""
+"""Letters: texts on a figure and on axes, measured in pixels and cut where there is no room."""
 
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from nti7flow.plot.style import INK, font
+from nti7flow.plot.style import AXIS, INK, MUTED, PANEL_TITLE, SMALL, font
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.backends.backend_agg import RendererAgg
     from matplotlib.figure import Figure
     from matplotlib.text import Text
@@ -22,24 +23,51 @@ def renderer_of(figure: Figure) -> RendererAgg:
     return canvas.get_renderer()
 
 
-def size_of(text: Text, renderer: RendererAgg) -> tuple[float, float]:
-    """Width and height, pixels."""
-    box = text.get_window_extent(renderer)
+def size_of(text: Text) -> tuple[float, float]:
+    """Width and height of a text, pixels."""
+    figure = text.get_figure(root=True)
+    assert figure is not None
+    box = text.get_window_extent(renderer_of(figure))
     return float(box.width), float(box.height)
 
 
-def write(figure: Figure, x: float, y: float, words: str, size: float, **how: Any) -> Text:
+def write(figure: Figure, x: float, y: float, words: str, size: float, *, weight: str = "normal", **how: Any) -> Text:
     """Write into a figure, at inches from its lower left corner."""
-    weight = how.pop("weight", "normal")
-    return figure.text(
-        x, y, words, font_properties=font(size, weight), transform=figure.dpi_scale_trans, parse_math=False, **{"color": INK} | how
-    )
+    look = {"color": INK, "font_properties": font(size, weight), "parse_math": False} | how
+    return figure.text(x, y, words, transform=figure.dpi_scale_trans, **look)
 
 
-def shorten(text: Text, width: float, renderer: RendererAgg) -> None:
-    """Cut a text to a width in pixels, with an ellipsis."""
+def write_on(axes: Axes, x_px: float, y_px: float, words: str, size: float, *, weight: str = "normal", **how: Any) -> Text:
+    """Write at pixels from the lower left corner of some axes."""
+    frame = axes.bbox
+    look = {"color": INK, "font_properties": font(size, weight), "parse_math": False, "zorder": 6} | how
+    return axes.text(x_px / frame.width, y_px / frame.height, words, transform=axes.transAxes, **look)
+
+
+def write_beside(axes: Axes, name: str, detail: str, where: Literal["above", "below", "left"]) -> None:
+    """Write a name and, smaller beside it, a detail: as heading above axes, or as the name of an axis."""
+    look: dict[str, Any] = {"va": "baseline", "ha": "left"}
+    if where == "left":
+        look |= {"rotation": 90, "rotation_mode": "anchor"}
+    upright = where == "left"
+    length = axes.bbox.height if upright else axes.bbox.width
+    size = PANEL_TITLE if where == "above" else AXIS
+    texts = [write_on(axes, 0, 0, name, size, weight="bold", **look), write_on(axes, 0, 0, detail, SMALL, color=MUTED, **look)]
+    along = 1 if upright else 0
+    gap = 5.0 if detail else 0.0
+    shorten(texts[0], length - gap - size_of(texts[1])[along], along)
+    lengths = [size_of(text)[along] if text.get_text() else 0.0 for text in texts]
+    start = 0.0 if where == "above" else max(0.0, (length - sum(lengths) - gap) / 2)
+    across = {"above": axes.bbox.height + 8.0, "below": -43.0, "left": -47.0}[where]
+    for text, begin in zip(texts, (start, start + lengths[0] + gap), strict=True):
+        position = (across, begin) if upright else (begin, across)
+        text.set_position((position[0] / axes.bbox.width, position[1] / axes.bbox.height))
+
+
+def shorten(text: Text, length: float, along: int = 0) -> None:
+    """Cut a text to a length in pixels, with an ellipsis; ``along`` is 1 for upright text."""
     words = text.get_text()
-    while size_of(text, renderer)[0] > width and len(words) > 1:
+    while len(words) > 1 and size_of(text)[along] > length:
         words = words[:-1].rstrip()
         text.set_text(words + "…")
 

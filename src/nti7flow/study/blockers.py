@@ -13,7 +13,8 @@ from nti7flow.gating.template import load_template
 def find_blockers(sample: Sample, template: str, spillover: str) -> list[str]:
     """Problems that would refuse this tube, one line each; empty when it can be gated.
 
-    A marker of an optional population that the panel does not have is no problem; one that could be several channels is.
+    A marker of an optional population that the panel does not have is no problem; one that could be several channels
+    is.
     """
     loaded = load_template(template)
     problems: dict[str, None] = {}

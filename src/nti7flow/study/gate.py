@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nti7flow._version import __version__
+from nti7flow.errors import InputError
 from nti7flow.gating.strategy import SEVERITY_ORDER
 from nti7flow.study.batch import gate_tubes, workers
 from nti7flow.study.figures import draw_from
@@ -71,6 +72,11 @@ def gate_study(
         Which samples get a picture of their gates, in ``out/figures``.
     done : callable
         Told of each tube as it is finished.
+
+    Raises
+    ------
+    InputError
+        No tube could be gated; says why for each. No step is written.
     """
     gated: list[GatedSummary] = []
     refused: list[RefusedTube] = []
@@ -86,6 +92,8 @@ def gate_study(
                 continue
             _store(step, outcome)
             gated.append(_summarise(outcome))
+        if not gated:  # leaving the block without a commit leaves nothing behind
+            raise InputError("\n".join(f"{r.tube.sample}: {r.error}" for r in refused))
         folder = step.commit(_contents(plan, refused))
     wanted = {"all": ("", "info", "review", "invalid"), "flagged": ("review", "invalid"), "none": ()}[figures]
     with workers(min(jobs, len(gated))) as run:

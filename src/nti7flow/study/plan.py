@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from nti7flow.errors import ConfigError, did_you_mean
+from nti7flow.events.spillover import Spillover
 from nti7flow.gating.template import GatingTemplate, load_template
 from nti7flow.gating.yaml_source import read_yaml
 from nti7flow.trial import SampleRow, read_samples
@@ -127,6 +128,8 @@ def make_plan(
         Nothing to gate, or a study, sheet or template with mistakes.
     """
     places = [Path(path) for path in paths]
+    if spillover not in (None, "keyword", "none"):
+        Spillover.from_csv(spillover)  # a mistake in the matrix is said once, before any tube is opened
     if len(places) == 1 and places[0].suffix.lower() in (".yaml", ".yml"):
         return _study_plan(places[0], template, spillover, markers or {})
     if template is None:

@@ -19,7 +19,8 @@ from nti7flow.study.tube import count_values, pack_all
 class ReplayReport:
     """What a replay found.
 
-    ``counts_csv`` is the table of counts made anew; ``differences`` and ``missing`` are empty when the run was reproduced.
+    ``counts_csv`` is the table of counts made anew; ``differences`` and ``missing`` are empty when the run was
+    reproduced.
     """
 
     n_samples: int

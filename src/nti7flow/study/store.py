@@ -1,8 +1,8 @@
 """The run folder: immutable steps, written whole or not at all, and `Run` to read them.
 
-``run.json`` is the index. Each step lies in ``steps/NN-name/`` with its tables and a ``step.json`` that holds the hash of each of its
-files and of the step before. Nothing in it tells when, where or on how many workers it was made: the same recipe on the same
-files gives the same bytes.
+``run.json`` is the index. Each step lies in ``steps/NN-name/`` with its tables and a ``step.json`` that holds the hash
+of each of its files and of the step before. Nothing in it tells when or on how many workers it was made: the same
+recipe on the same files gives the same bytes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,8 @@ def canonical_json(value: object) -> str:
 class StepWriter:
     """Writes one step beside its final place and moves it there when it is complete.
 
-    Use as a context manager; on an error nothing of the step remains. Tables that grow with the study are written tube by tube.
+    Use as a context manager; on an error nothing of the step remains. Tables that grow with the study are written
+    tube by tube.
     """
 
     def __init__(self, run: Path, name: str) -> None:
@@ -64,6 +66,9 @@ class StepWriter:
             writer.close()
         if self.folder.exists():
             shutil.rmtree(self.folder)
+            for folder in (self.folder.parent, self.run):
+                with suppress(OSError):  # not empty: something else lives there
+                    folder.rmdir()
 
     def add_rows(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
         """Collect rows of a table that people read."""
@@ -195,7 +200,7 @@ class Run:
         """Folder of the newest step of a kind, checked against its hash in the index."""
         for entry in reversed(self.index["steps"]):
             if entry["name"].partition("-")[2] == kind:
-                folder = self.path / "steps" / entry["name"]
+                folder: Path = self.path / "steps" / entry["name"]
                 if not (folder / "step.json").is_file() or _sha256(folder / "step.json") != entry["sha256"]:
                     raise StoreError(f"{folder}: step.json is missing or was altered after the run.")
                 return folder

@@ -60,7 +60,7 @@ COUNTS = Table(
         Column("percent_lymphocytes", "number", "%", "n_events of lymphocytes; empty for what is not within them."),
         Column("status", "text", "", "How the gate came about: ok, borrowed, fell_back, failed, absent, not_in_panel, "
                "not_interpretable."),
-        Column("flags", "text", "", "What to know about the count, separated by semicolons; population:flag is inherited."),
+        Column("flags", "text", "", "What to know about the count, by semicolons; population:flag is inherited."),
         Column("severity", "text", "", "Worst of its own gate and of all it rests on: empty, info, review, invalid."),
     ),
 )  # fmt: skip

@@ -1,0 +1,86 @@
+"""The counts of one sample as a small table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nti7flow.plot.numbers import CountLike, events, percent
+from nti7flow.plot.placing import Rect
+from nti7flow.plot.style import ALERT, DPI, HAIRLINE, INK, MUTED, SMALL, TICK
+from nti7flow.plot.text import shorten, write
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from nti7flow.gating.strategy import GatingStrategy
+
+#: Inches.
+ROW, HEAD, INDENT = 0.205, 0.4, 0.11
+NUMBER = 0.68
+NOTE = 0.95
+MAX_WIDTH = 6.2
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One population, ``depth`` steps below all events."""
+
+    depth: int
+    label: str
+    numbers: tuple[str, str, str]
+    note: str
+    colour: str
+
+
+def make_rows(strategy: GatingStrategy, counts: Sequence[CountLike]) -> list[Row]:
+    """All populations in the order of the strategy, helpers too: nothing is left out."""
+    by_id = {population.id: population for population in strategy.populations}
+    rows = []
+    for count in counts:
+        depth, parent = 0, by_id[count.population].parent
+        while parent is not None:
+            depth, parent = depth + 1, by_id[parent].parent
+        numbers = (events(count.n_events), percent(count.percent_parent, unit=""), percent(count.percent_lymphocytes, unit=""))
+        flagged = count.severity in ("review", "invalid")
+        note = count.status if count.status != "ok" else count.severity
+        colour = ALERT if flagged else INK if count.n_events is not None else MUTED
+        rows.append(Row(depth, count.label, numbers, f"▲ {note}" if flagged else note, colour))
+    return rows
+
+
+def table_height(n_rows: int) -> float:
+    """Height of a table, inches."""
+    return HEAD + n_rows * ROW
+
+
+def draw_table(figure: Figure, frame: Rect, rows: Sequence[Row]) -> None:
+    """Write the table into a frame, inches from the figure's lower left corner; it hangs from the top."""
+    right = min(frame.right, frame.left + MAX_WIDTH)
+    has_notes = any(row.note for row in rows)
+    last = right - (NOTE if has_notes else 0.0)
+    columns = [last - NUMBER * (2 - i) for i in range(3)]
+    top = frame.top
+    for x, words in zip(columns, ("events", "% of\nparent", "% of\nlymphocytes"), strict=True):
+        write(figure, x, top - HEAD + 0.08, words, TICK, color=MUTED, ha="right", va="bottom", linespacing=1.15)
+    write(figure, frame.left, top - HEAD + 0.08, "Population", TICK, color=MUTED, va="bottom")
+    _rule(figure, frame.left, right, top - HEAD)
+    for i, row in enumerate(rows):
+        y = top - HEAD - (i + 0.5) * ROW - 0.01
+        indent = frame.left + INDENT * row.depth
+        weight = "bold" if row.colour == ALERT else "normal"
+        label = write(figure, indent, y, row.label, SMALL, color=row.colour, va="center_baseline")
+        shorten(label, (columns[0] - 0.5 - indent) * DPI)
+        for x, words in zip(columns, row.numbers, strict=True):
+            write(figure, x, y, words, SMALL, color=row.colour, ha="right", va="center_baseline")
+        if row.note:
+            write(figure, last + 0.14, y, row.note, TICK, weight=weight, color=row.colour, va="center_baseline")
+        _rule(figure, frame.left, right, top - HEAD - (i + 1) * ROW)
+
+
+def _rule(figure: Figure, left: float, right: float, y: float) -> None:
+    from matplotlib.lines import Line2D
+
+    line = Line2D([left, right], [y, y], color=HAIRLINE, linewidth=0.6, linestyle="-", marker="", transform=figure.dpi_scale_trans)
+    figure.add_artist(line)
