@@ -10,7 +10,7 @@ from nti7flow.gating.strategy import SEVERITY, SEVERITY_ORDER, GatingStrategy, M
 
 #: Population that percent_lymphocytes refers to.
 LYMPHOCYTES = "lymphocytes"
-#: Populations whose events are not lymphocytes, or contain them: percent_lymphocytes is undefined there.
+#: Parent, in the tables, of what is gated from all events.
 ROOT = "root"
 
 
@@ -23,8 +23,8 @@ class Count:
     n_events, n_parent, n_total : int or None
         Events in the population, in its parent, and in the tube.
     percent_parent, percent_lymphocytes : float or None
-        100 x n_events over the parent's, or the lymphocytes', events; None where those are none or unknown, and where the
-        population is not one of lymphocytes.
+        100 x n_events over the parent's, or the lymphocytes', events; None where those are none or unknown, and where
+        the population is not one of lymphocytes.
     status : str
         That of its own gate.
     flags : tuple of str
@@ -87,7 +87,7 @@ def _count(population: Population, by_id: dict[str, Population], members: Member
         percent_lymphocytes=_percent(n_events, n_lymphocytes),
         status=population.status,
         flags=tuple(dict.fromkeys((*population.flags, *inherited, *notes))),
-        severity=max(severities, key=SEVERITY_ORDER.index),  # type: ignore[arg-type]
+        severity=max(severities, key=SEVERITY_ORDER.index),
     )
 
 
@@ -99,7 +99,7 @@ def _ancestors(population: Population, by_id: dict[str, Population]) -> Iterator
 
 
 def _rests_on(population: Population, by_id: dict[str, Population]) -> Iterator[Population]:
-    """The population itself and every population its count depends on, each once."""
+    """Yield the population itself and every population its count depends on, each once."""
     waiting, seen = [population], set[str]()
     while waiting:
         current = waiting.pop(0)

@@ -10,81 +10,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+_DYES = """
+    FITC PE APC PERCP PERCPCY55 PERCPCY5 PERCPEFLUOR710 PP PC5 PC55 PC7 ECD KO KROME KROMEORANGE
+    PECY5 PECY55 PECY7 PECF594 PETEXASRED PETXRED PETR PEVIO770 PEVIO615 PEDAZZLE594
+    PEFIRE640 PEFIRE700 PEFIRE744 PEFIRE780 PEFIRE810 PEALEXAFLUOR610 PEALEXAFLUOR750
+    APCCY7 APCH7 APCR700 APCFIRE750 APCFIRE810 APCVIO770 APCAF700 APCAF750 APCA700 APCA750 APCEFLUOR780
+    PACIFICBLUE PACBLUE PB PACIFICORANGE PACORANGE PO AMCYAN AQUA LDAQUA VIOBLUE VIOGREEN VIOBRIGHTFITC
+    GFP MCHERRY TXRED TEXASRED CY5 CY7 CY55
+    SPARKBLUE550 SPARKBLUE574 SPARKNIR685 SPARKUV387 SPARKVIOLET538 ZOMBIENIR ZOMBIEAQUA ZOMBIEUV
+"""
 #: Dyes and tandems, normalised: upper case, letters and digits only.
-FLUOROCHROMES = frozenset(
-    [
-        "FITC",
-        "PE",
-        "APC",
-        "PERCP",
-        "PERCPCY55",
-        "PERCPCY5",
-        "PERCPEFLUOR710",
-        "PP",
-        "PC5",
-        "PC55",
-        "PC7",
-        "ECD",
-        "KO",
-        "KROME",
-        "KROMEORANGE",
-        "PECY5",
-        "PECY55",
-        "PECY7",
-        "PECF594",
-        "PETEXASRED",
-        "PETXRED",
-        "PETR",
-        "PEVIO770",
-        "PEVIO615",
-        "PEDAZZLE594",
-        "PEFIRE640",
-        "PEFIRE700",
-        "PEFIRE744",
-        "PEFIRE780",
-        "PEFIRE810",
-        "PEALEXAFLUOR610",
-        "PEALEXAFLUOR750",
-        "APCCY7",
-        "APCH7",
-        "APCR700",
-        "APCFIRE750",
-        "APCFIRE810",
-        "APCVIO770",
-        "APCAF700",
-        "APCAF750",
-        "APCA700",
-        "APCA750",
-        "APCEFLUOR780",
-        "PACIFICBLUE",
-        "PACBLUE",
-        "PB",
-        "PACIFICORANGE",
-        "PACORANGE",
-        "PO",
-        "AMCYAN",
-        "AQUA",
-        "LDAQUA",
-        "VIOBLUE",
-        "VIOGREEN",
-        "VIOBRIGHTFITC",
-        "GFP",
-        "MCHERRY",
-        "TXRED",
-        "TEXASRED",
-        "CY5",
-        "CY7",
-        "CY55",
-        "SPARKBLUE550",
-        "SPARKBLUE574",
-        "SPARKNIR685",
-        "SPARKUV387",
-        "SPARKVIOLET538",
-        "ZOMBIENIR",
-        "ZOMBIEAQUA",
-        "ZOMBIEUV",
-    ]
-)
+FLUOROCHROMES = frozenset(_DYES.split())
 _FLUOROCHROME_FAMILIES = re.compile(
     r"(BV|BUV|BB|RB|RY|QD|QDOT|QDOTS|AF|A|ALEXA|ALEXAFLUOR|EF|EFLUOR|DL|DYLIGHT|CF|V|VB|VIO|SB|SUPERBRIGHT|CFLUOR\w|KIRAVIABLUE|NOVAFLUOR\w*)\d{3}P?"
 )

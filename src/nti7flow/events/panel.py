@@ -246,29 +246,8 @@ def _is_antigen(base: str) -> bool:
     return any(re.fullmatch(r"CD\d+[A-Z]*", target) for target in parsed.targets) or squeeze(base) in _BARE_ANTIGENS
 
 
-_BARE_ANTIGENS = frozenset(
-    [
-        "CCR7",
-        "HLADR",
-        "PD1",
-        "KI67",
-        "FOXP3",
-        "TCRGD",
-        "TCRAB",
-        "IGD",
-        "IGM",
-        "IGK",
-        "IGL",
-        "CCR4",
-        "CCR5",
-        "CCR6",
-        "CXCR3",
-        "CXCR5",
-        "IFNG",
-        "IL2",
-        "TNFA",
-    ]
-)
+_NAMES = "CCR7 HLADR PD1 KI67 FOXP3 TCRGD TCRAB IGD IGM IGK IGL CCR4 CCR5 CCR6 CXCR3 CXCR5 IFNG IL2 TNFA"
+_BARE_ANTIGENS = frozenset(_NAMES.split())
 
 
 def _number(text: str | None) -> float | None:

@@ -28,8 +28,8 @@ UNSTABLE, UNPLACEABLE, FORGIVEN = 0.05, 0.10, 2
 class GateFit:
     """What a fit found: one row of the table ``gate_fits``.
 
-    ``threshold_spread`` is the standard deviation of the threshold over Poisson replicates of the data, display units (for an
-    outline, the root mean square over its points); NaN where there is no gate.
+    ``threshold_spread`` is the standard deviation of the threshold over Poisson replicates of the data, display units
+    (for an outline, the root mean square over its points); NaN where there is no gate.
     """
 
     population: str

@@ -108,9 +108,9 @@ class PolygonGate:
         """Say which of the display values ``y`` (n, 2) are inside, shape (n,)."""
         vertices = np.asarray(self.vertices)
         low, high = vertices.min(axis=0), vertices.max(axis=0)
-        inside = ((y >= low) & (y <= high)).all(axis=1)
+        inside: Bools = ((y >= low) & (y <= high)).all(axis=1)
         candidates = np.flatnonzero(inside)
-        inside[candidates] = _even_odd(vertices, y[candidates, 0], y[candidates, 1])
+        inside[candidates] = _inside(vertices, y[candidates, 0], y[candidates, 1])
         return inside
 
     def to_dict(self) -> dict[str, Any]:
@@ -120,6 +120,36 @@ class PolygonGate:
             "dimensions": [dimension.to_dict() for dimension in self.dimensions],
             "vertices": [list(vertex) for vertex in self.vertices],
         }
+
+
+#: Cells per side of the grid that spares most points the walk round the outline, and from how many points it pays.
+GRID, WORTH_A_GRID = 64, 20_000
+
+
+def _inside(vertices: Floats, px: Floats, py: Floats) -> Bools:
+    """Points inside a polygon, exactly as `_even_odd`, but quickly for many points.
+
+    The bounding box is divided into cells. All points of a cell that no edge comes near are on the same side as its centre; only
+    the others are tested one by one.
+    """
+    if len(px) < WORTH_A_GRID:
+        return _even_odd(vertices, px, py)
+    low, size = vertices.min(axis=0), np.ptp(vertices, axis=0)
+    scale = GRID / np.where(size > 0, size, 1.0)
+    crossed = np.zeros((GRID, GRID), np.bool_)
+    corners = np.floor((vertices - low) * scale).astype(np.intp)
+    for (x1, y1), (x2, y2) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        # One cell more on every side: rounding may put a point into the cell next to its own.
+        columns = slice(max(min(x1, x2) - 1, 0), max(x1, x2) + 2)
+        crossed[columns, max(min(y1, y2) - 1, 0) : max(y1, y2) + 2] = True
+    centres = np.meshgrid(*(low[i] + (np.arange(GRID) + 0.5) / scale[i] for i in (0, 1)), indexing="ij")
+    sides = _even_odd(vertices, centres[0].ravel(), centres[1].ravel())
+    cell = np.minimum((px - low[0]) * scale[0], GRID - 1).astype(np.intp) * GRID
+    cell += np.minimum((py - low[1]) * scale[1], GRID - 1).astype(np.intp)
+    inside = sides[cell]
+    near = np.flatnonzero(crossed.ravel()[cell])
+    inside[near] = _even_odd(vertices, px[near], py[near])
+    return inside
 
 
 def _even_odd(vertices: Floats, px: Floats, py: Floats) -> Bools:

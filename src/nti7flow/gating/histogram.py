@@ -28,7 +28,7 @@ class Axis:
     @property
     def centres(self) -> NDArray[np.float64]:
         """Bin centres, display units, shape (n_bins,)."""
-        return self.low + (np.arange(self.n_bins) + 0.5) * self.width
+        return np.asarray(self.low + (np.arange(self.n_bins) + 0.5) * self.width, np.float64)
 
     def index(self, values: NDArray[np.float64]) -> NDArray[np.intp]:
         """Bin of each value; NaN goes to the lowest bin, infinities to the ends."""

@@ -14,7 +14,6 @@ from nti7flow.gating.gates import BooleanGate, Dimension
 from nti7flow.gating.histogram import Axis, Histogram
 from nti7flow.gating.resolve import Resolution
 from nti7flow.gating.specs import PopulationSpec
-from nti7flow.gating.values import display_values
 
 N_BINS = 256
 
@@ -49,7 +48,7 @@ class Panel2D:
     counts: NDArray[np.int32]
 
     def dense(self) -> NDArray[np.int64]:
-        """Counts on the full grid, shape (n_bins_x, n_bins_y)."""
+        """Return counts on the full grid, shape (n_bins_x, n_bins_y)."""
         grid = np.zeros(self.x_axis.n_bins * self.y_axis.n_bins, np.int64)
         grid[self.cells] = self.counts
         return grid.reshape(self.x_axis.n_bins, self.y_axis.n_bins)
@@ -112,7 +111,7 @@ def _plot_dimensions(resolution: Resolution, spec: PopulationSpec) -> tuple[Dime
 def _panel(resolution: Resolution, parent: str | None, populations: list[str], x: Dimension, y: Dimension) -> Panel2D:
     rows = resolution.members.rows(parent)
     assert rows is not None
-    values = display_values(resolution.sample, resolution.spillover, (x, y), rows)
+    values = resolution.values.of((x, y), rows)
     x_axis, y_axis = (_axis(d.title, values[:, i]) for i, d in enumerate((x, y)))
     counts = Histogram.of(values, (x_axis, y_axis)).counts.ravel()
     cells = np.flatnonzero(counts).astype(np.int32)

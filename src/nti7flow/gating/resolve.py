@@ -1,8 +1,8 @@
 """Template x sample -> strategy: methods become plain gates.
 
-Samples are visited in waves. In each wave a sample gates all populations whose gates are known without pooling more data; for a
-population fitted on several samples it hands out a summary (an integer histogram). Between waves summaries are merged, exactly and in
-any order, and fitted once per group.
+Samples are visited in waves. In each wave a sample gates all populations whose gates are known without pooling more
+data; for a population fitted on several samples it hands out a summary (an integer histogram). Between waves summaries
+are merged, exactly and in any order, and fitted once per group.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -26,9 +27,9 @@ from nti7flow.gating.scales import Scale, make_dimension, propose_scale
 from nti7flow.gating.specs import BooleanSpec, FittedSpec, FixedSpec, PopulationSpec, SameAsSpec
 from nti7flow.gating.strategy import SEVERITY, SEVERITY_ORDER, GatingStrategy, Members, Population, Status, apply_gate
 from nti7flow.gating.template import GatingTemplate, method_parameters, pooled_scope
-from nti7flow.gating.values import display_values
+from nti7flow.gating.values import DisplayValues
 
-#: No more events than the background explains with this probability: the population is absent, not merely hard to place.
+#: No more events than the background explains with this probability: the population is absent, not hard to place.
 ABSENT_PROBABILITY = 0.99
 
 
@@ -54,6 +55,11 @@ class Resolution:
     ) -> Resolution:
         """Begin with nothing gated; the sample is named after its file unless a name is given."""
         return cls(template, sample, spillover, name or sample.path.stem, Members(sample.n_events))
+
+    @cached_property
+    def values(self) -> DisplayValues:
+        """Display values of the sample."""
+        return DisplayValues(self.sample, self.spillover)
 
     def run_wave(self, wave: int, pooled: Mapping[str, Fitted]) -> dict[str, Summary]:
         """Gate what this wave can, and return summaries for the fits the next wave waits for.
@@ -86,10 +92,10 @@ class Resolution:
         self.populations[population.id] = population
         if fit is not None:
             self.fits.append(fit)
-        apply_gate(self.sample, self.spillover, population, self.members)
+        apply_gate(self.values, population, self.members)
 
     def _parent(self, spec: PopulationSpec) -> str | None:
-        """Population that a gate is really applied to: past those that this panel lets be bypassed."""
+        """Find the population that a gate is really applied to: past those that this panel lets be bypassed."""
         name = spec.parent
         while name is not None:
             parent = self.template.population(name)
@@ -232,7 +238,7 @@ class Resolution:
             return None
         # Named by the template, not by the panel: samples that spell a marker differently still merge.
         axes = [fit_axis(marker, len(dimensions)) for marker in gate.dims]
-        return Histogram.of(display_values(self.sample, self.spillover, dimensions, rows), axes)
+        return Histogram.of(self.values.of(dimensions, rows), axes)
 
     def _summary(self, spec: PopulationSpec) -> Summary | None:
         """Summary for a pooled fit; None where this sample has nothing to give to it."""
@@ -252,8 +258,8 @@ class Resolution:
     ) -> bool:
         """Whether the events in a fallback gate are no more than its reference population lets expect.
 
-        The reference (``fit_on`` of the fallback) is known to be negative; the share of it that lies in the gate, taken at
-        its upper bound (n + 1) / (N + 1), is the background rate.
+        The reference (``fit_on`` of the fallback) is known to be negative; the share of it that lies in the gate, taken
+        at its upper bound (n + 1) / (N + 1), is the background rate.
         """
         if not (isinstance(fallback, FittedSpec) and fallback.fit_on is not None):
             return False
@@ -266,7 +272,7 @@ class Resolution:
         """Events of a population inside a gate, and in all."""
         rows = self.members.rows(population)
         assert rows is not None
-        inside = gate.contains(display_values(self.sample, self.spillover, gate.dimensions, rows))
+        inside = gate.contains(self.values.of(gate.dimensions, rows))
         return int(inside.sum()), len(rows)
 
     def dimensions(self, gate: FittedSpec) -> tuple[Dimension, ...]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nti7flow.errors import UnknownMarker
+from nti7flow.errors import ConfigError, UnknownMarker
 from nti7flow.events.panel import Channel, Panel
 from nti7flow.events.sample import Sample
 from nti7flow.events.spillover import Spillover
-from nti7flow.events.transforms import Arcsinh, Linear, Log, Logicle, Transform, logicle_width
+from nti7flow.events.transforms import logicle_width
 from nti7flow.gating.gates import Dimension
 from nti7flow.gating.specs import ScaleSpec, TemplateSpec
 from nti7flow.gating.values import scale_values
@@ -66,7 +66,7 @@ def propose_scale(template: TemplateSpec, sample: Sample, spillover: Spillover, 
 
 
 def _top(channel: Channel, values: np.ndarray) -> float:
-    """Top of the channel's range, doubled until all but one in a thousand events fit: $PnR is not a limit for floats."""
+    """Top of the channel's range, doubled until 99.9 % of the events fit: $PnR is not a limit for floats."""
     top = channel.top
     high = float(np.quantile(values, 0.999)) if values.size else 0.0
     while top < high:
@@ -100,14 +100,9 @@ def make_dimension(template: TemplateSpec, panel: Panel, spillover: Spillover, m
     """Return the gate axis for a marker."""
     channel = find_channel(template, panel, marker)
     spec = scale_spec(template, channel, marker)
-    transform: Transform
-    if spec.kind == "linear":
-        transform = Linear(scale.top, spec.negative)
-    elif spec.kind == "log":
-        transform = Log(scale.top, spec.decades)
-    elif spec.kind == "arcsinh":
-        transform = Arcsinh(scale.top, spec.decades, spec.negative)
-    else:
-        transform = Logicle(scale.top, scale.width, spec.decades, spec.negative)
+    try:
+        transform = spec.transform(scale.top, scale.width)
+    except ValueError as error:
+        raise ConfigError(f"scale of {marker}: {error}.") from None
     compensated = channel.detector in spillover.detectors
     return Dimension(channel.detector, channel.marker, compensated, transform)

@@ -7,6 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from nti7flow.errors import did_you_mean
+from nti7flow.events.transforms import Arcsinh, Linear, Log, Logicle, Transform
+
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", description="Lower-case id, used in every table.")]
 MarkerName = Annotated[str, Field(min_length=1, description="A marker, scatter or alias name; never a detector.")]
 Bound = float | None
@@ -14,9 +17,9 @@ Scope = Literal["sample", "batch", "study"]
 
 
 class Spec(BaseModel):
-    """Base of all template models: unknown keys are errors."""
+    """Base of all template models: unknown keys and numbers that are not finite are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ScaleSpec(Spec):
@@ -29,6 +32,22 @@ class ScaleSpec(Spec):
     negative: float = Field(
         0.0, description="Logicle and arcsinh: additional negative decades; linear: negative range."
     )
+
+    @model_validator(mode="after")
+    def _possible(self) -> ScaleSpec:
+        top = 262144.0 if self.top == "auto" else self.top
+        self.transform(top, 0.5 if self.width == "auto" else self.width)
+        return self
+
+    def transform(self, top: float, width: float) -> Transform:
+        """Return the transform for a top and width that are known; raises ValueError where there is none."""
+        if self.kind == "linear":
+            return Linear(top, self.negative)
+        if self.kind == "log":
+            return Log(top, self.decades)
+        if self.kind == "arcsinh":
+            return Arcsinh(top, self.decades, self.negative)
+        return Logicle(top, width, self.decades, self.negative)
 
 
 class FittedSpec(Spec):
@@ -45,6 +64,27 @@ class FittedSpec(Spec):
     on_failure: Literal["fail", "absent"] | FittedSpec | FixedSpec = Field(
         "fail", description="fail; absent (no such population here); or another gate to fall back to."
     )
+
+    @field_validator("on_failure", mode="before")
+    @classmethod
+    def _kind(cls, value: Any) -> Any:
+        """Pick one of the three, so that an error speaks of that one only."""
+        if isinstance(value, dict) and "method" not in value:
+            return FixedSpec.model_validate(value)
+        if isinstance(value, dict):
+            return FittedSpec.model_validate(value)
+        if not isinstance(value, BaseModel) and value not in ("fail", "absent"):
+            hint = did_you_mean(str(value), ("fail", "absent"))
+            raise ValueError(f"on_failure is fail, absent, a method or a fixed gate; found {value!r}.{hint}")
+        return value
+
+    @model_validator(mode="after")
+    def _poolable(self) -> FittedSpec:
+        if isinstance(self.on_failure, FittedSpec) and self.on_failure.scope != "sample":
+            raise ValueError("a fallback is fitted on the sample alone; only the first method can have a scope")
+        if self.scope != "sample" and self.or_dims:
+            raise ValueError("or_dims would pool different channels; it goes with scope: sample only")
+        return self
 
 
 class FixedSpec(Spec):
@@ -65,6 +105,8 @@ class FixedSpec(Spec):
             raise ValueError(f"a fixed gate is one of range, rectangle or polygon; found {', '.join(given) or 'none'}")
         if self.range is not None and len(self.range) != 1:
             raise ValueError("a range gate has exactly one marker; use rectangle for more")
+        if self.rectangle is not None and not self.rectangle:
+            raise ValueError("a rectangle gate needs at least one marker")
         for marker, (low, high) in (self.range or self.rectangle or {}).items():
             if low is not None and high is not None and low >= high:
                 raise ValueError(f"{marker}: lower bound {low:g} is not below upper bound {high:g}")
@@ -144,12 +186,12 @@ class PopulationSpec(Spec):
             return value
         if not isinstance(value, dict):
             raise ValueError(f"a gate is a mapping, found {value!r}")
-        for key, model in GATE_KINDS.items():
-            if key in value:
-                return model.model_validate(value)
-        raise ValueError(
-            f"a gate needs one of {', '.join(GATE_KINDS)}; found {', '.join(map(str, value)) or 'nothing'}"
-        )
+        kinds = [key for key in GATE_KINDS if key in value]
+        if len({GATE_KINDS[key] for key in kinds}) == 1:
+            return GATE_KINDS[kinds[0]].model_validate(value)
+        found = list(map(str, kinds or value))
+        hint = next(filter(None, (did_you_mean(key, GATE_KINDS) for key in found)), "") if not kinds else ""
+        raise ValueError(f"a gate is one of {', '.join(GATE_KINDS)}; found {', '.join(found) or 'nothing'}.{hint}")
 
 
 class TemplateSpec(Spec):

@@ -13,7 +13,7 @@ from nti7flow.errors import StoreError
 from nti7flow.events.sample import Sample
 from nti7flow.events.spillover import Spillover
 from nti7flow.gating.gates import BooleanGate, Gate, gate_from_dict
-from nti7flow.gating.values import display_values
+from nti7flow.gating.values import DisplayValues
 
 Status = Literal["ok", "borrowed", "fell_back", "failed", "absent", "not_in_panel", "not_interpretable"]
 Severity = Literal["", "info", "review", "invalid"]
@@ -98,7 +98,7 @@ class Members(Mapping[str, NDArray[np.intp] | None]):
         return len(self._rows) - 1
 
 
-def apply_gate(sample: Sample, spillover: Spillover, population: Population, members: Members) -> None:
+def apply_gate(values: DisplayValues, population: Population, members: Members) -> None:
     """Gate one population on the survivors of its parent and record it in ``members``."""
     gate, rows = population.gate, members.rows(population.parent)
     if gate is None or rows is None:
@@ -108,8 +108,7 @@ def apply_gate(sample: Sample, spillover: Spillover, population: Population, mem
         sides = {name: mask[rows] for name, mask in masks.items() if mask is not None}
         members.set(population.id, rows[gate.combine(sides)] if len(sides) == len(masks) else None)
     else:
-        values = display_values(sample, spillover, gate.dimensions, rows)
-        members.set(population.id, rows[gate.contains(values)])
+        members.set(population.id, rows[gate.contains(values.of(gate.dimensions, rows))])
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +129,9 @@ class GatingStrategy:
                 f"{sample.path}: is not the file this strategy was made for (SHA-256 {sample.sha256[:12]}…, "
                 f"expected {self.sha256[:12]}…)."
             )
-        members = Members(sample.n_events)
+        members, values = Members(sample.n_events), DisplayValues(sample, self.spillover)
         for population in self.populations:
-            apply_gate(sample, self.spillover, population, members)
+            apply_gate(values, population, members)
         return members
 
     def population(self, name: str) -> Population:

@@ -87,22 +87,20 @@ def dependencies(population: PopulationSpec) -> Iterator[str]:
 def method_parameters(gate: FittedSpec) -> Parameters:
     """Check and complete the parameters of a fitted gate; raises `ConfigError`."""
     method = find_method(gate.method)
-    if len(gate.dims) != method.n_dimensions:
-        raise ConfigError(f"{gate.method} works on {method.n_dimensions} dimension(s), dims has {len(gate.dims)}")
+    for dims in (gate.dims, *gate.or_dims):
+        if len(dims) != method.n_dimensions:
+            raise ConfigError(
+                f"{gate.method} works on {method.n_dimensions} dimension(s), found {len(dims)}: {', '.join(dims)}."
+            )
     try:
         return method.parameters.model_validate(gate.params)
     except ValidationError as error:
-        problems = []
-        for item in error.errors():
-            name = ".".join(map(str, item["loc"]))
-            hint = did_you_mean(name, method.parameters.model_fields) if item["type"] == "extra_forbidden" else ""
-            problems.append(f"{name}: {_plain(item['msg'])}.{hint}" if name else _plain(item["msg"]))
-        raise ConfigError(f"params of {gate.method}: {'; '.join(problems)}") from None
-
-
-def _plain(message: str) -> str:
-    message = message.removeprefix("Value error, ")
-    return "no such key" if message.startswith("Extra inputs") else message
+        problems = [
+            ": ".join([*(".".join(map(str, item["loc"])),) * bool(item["loc"]), explain(item, known)])
+            for known in (method.parameters.model_fields,)
+            for item in error.errors()
+        ]
+        raise ConfigError(f"params of {gate.method}: {' '.join(problems)}") from None
 
 
 def load_template(reference: str | Path) -> GatingTemplate:
@@ -149,7 +147,7 @@ def _problems(spec: TemplateSpec, source: Source) -> Iterator[str]:
 
 
 def _ordered(spec: TemplateSpec, source: Source) -> tuple[PopulationSpec, ...]:
-    """Populations after what they depend on, otherwise as written; circles are refused."""
+    """Put populations after what they depend on, otherwise as written; circles are refused."""
     placed: dict[str, PopulationSpec] = {}
     waiting = list(spec.populations)
     while waiting:

@@ -42,12 +42,28 @@ def scale_values(
     return out
 
 
-def display_values(sample: Sample, spillover: Spillover, dimensions: Sequence[Dimension], rows: Rows) -> Floats:
-    """Display values of some dimensions for some rows, shape (n_rows, n_dimensions), column-contiguous."""
-    out = np.empty((len(rows), len(dimensions)), order="F")
-    for start in range(0, len(rows), BLOCK):
-        block = rows[start : start + BLOCK]
-        for i, d in enumerate(dimensions):
-            values = scale_values(sample, spillover, d.detector, block, compensated=d.compensated)
-            out[start : start + BLOCK, i] = d.transform.apply(values)
-    return out
+class DisplayValues:
+    """Display values of one tube, compensated by one matrix.
+
+    The last answer is kept: gates that share axes and parent (the modes of one plot) ask for the same values in a row.
+    """
+
+    def __init__(self, sample: Sample, spillover: Spillover) -> None:
+        self.sample = sample
+        self.spillover = spillover
+        self._last: tuple[Rows, tuple[Dimension, ...], Floats] | None = None
+
+    def of(self, dimensions: Sequence[Dimension], rows: Rows) -> Floats:
+        """Display values of some dimensions for some rows, shape (n_rows, n_dimensions), column-contiguous, read-only."""
+        asked = tuple(dimensions)
+        if self._last is not None and self._last[0] is rows and self._last[1] == asked:
+            return self._last[2]
+        out = np.empty((len(rows), len(asked)), order="F")
+        for start in range(0, len(rows), BLOCK):
+            block = rows[start : start + BLOCK]
+            for i, d in enumerate(asked):
+                values = scale_values(self.sample, self.spillover, d.detector, block, compensated=d.compensated)
+                out[start : start + BLOCK, i] = d.transform.apply(values)
+        out.flags.writeable = False
+        self._last = (rows, asked, out)
+        return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -43,20 +43,40 @@ class Source:
         try:
             return model.model_validate(_plain(self.data))
         except ValidationError as error:
-            problems = {self._explain(dict(item), model): None for item in error.errors()}
+            items = [dict(item) for item in error.errors()]
+            unknown = [item["loc"] for item in items if item["type"] == "extra_forbidden"]
+            problems = {self._explain(item, model): None for item in items if not _misspelt(item, unknown)}
             raise ConfigError("\n".join(problems)) from None
 
     def _explain(self, item: dict[str, Any], model: type[BaseModel]) -> str:
         location = [step for step in item["loc"] if not (isinstance(step, str) and "[" in step)]
-        where = ".".join(str(step) for step in location)
-        message, hint = item["msg"].removeprefix("Value error, "), ""
-        if item["type"] == "extra_forbidden":
-            message, hint = "no such key.", did_you_mean(str(location[-1]), _keys(model))
-        elif item["type"] == "missing":
-            message = "is missing."
-        elif "input" in item and isinstance(item["input"], str | int | float | bool | type(None)):
-            message = f"{message}; found {item['input']!r}."
-        return self.problem(location, f"{where}: {message}{hint}" if where else f"{message}{hint}")
+        where = "".join(f"{step}: " if i == len(location) else f"{step}." for i, step in enumerate(location, 1))
+        return self.problem(location, where + explain(item, _keys(model)))
+
+
+def explain(item: Mapping[str, Any], keys: Iterable[str]) -> str:
+    """Say what one pydantic error means to the writer of the file, who may have meant one of ``keys``."""
+    message = str(item["msg"])
+    if item["type"] == "extra_forbidden":
+        return "no such key." + did_you_mean(str(item["loc"][-1]), keys)
+    if item["type"] == "missing":
+        return "is missing."
+    if item["type"] == "value_error":  # ours: says itself what was found
+        message = message.removeprefix("Value error, ")
+    else:
+        message = f"{message}; found {_shown(item['input'])}"
+    return message if message.endswith((".", "?")) else f"{message}."
+
+
+def _shown(value: Any) -> str:
+    return "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else repr(value)
+
+
+def _misspelt(item: Mapping[str, Any], unknown: Sequence[tuple[str | int, ...]]) -> bool:
+    """Whether a key is missing because an unknown one beside it is meant to be it: one mistake, one line."""
+    *parent, key = item["loc"] or ("",)
+    beside = [str(location[-1]) for location in unknown if list(location[:-1]) == parent]
+    return item["type"] == "missing" and any(did_you_mean(name, [str(key)]) for name in beside)
 
 
 def _keys(model: type[BaseModel]) -> set[str]:
@@ -90,7 +110,7 @@ def read_yaml(path: Path) -> Source:
         line = mark.line + 1 if mark else 1
         raise ConfigError(f"{path}:{line}: not valid YAML: {error.problem or error.context}.") from None
     except (YAMLError, UnicodeDecodeError, OSError) as error:
-        raise ConfigError(f"{path}: cannot be read as YAML: {error}.") from None
+        raise ConfigError(f"{path}: cannot be read as YAML: {str(error).splitlines()[0]}.") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{path}:1: a mapping was expected, found {type(data).__name__}.")
     return Source(str(path), data)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nti7flow.gating.picture import Panel2D
 from nti7flow.gating.strategy import GatingStrategy, Population
-from nti7flow.plot.numbers import events
+from nti7flow.plot.words import n_events_in_words
 
 #: Letters that fit into a line at the foot.
 LETTERS = 190
@@ -32,7 +32,7 @@ PARENT_WITHOUT_GATE = "Parent has no gate"
 def default_subtitle(strategy: GatingStrategy, panels: Sequence[Panel2D]) -> str:
     """Template, events in the tube, compensation."""
     parts = [strategy.template]
-    parts += [f"{events(int(panel.counts.sum()))} events" for panel in panels if panel.parent is None][:1]
+    parts += [n_events_in_words(int(panel.counts.sum())) for panel in panels if panel.parent is None][:1]
     source = strategy.spillover.source
     parts.append(_COMPENSATION.get(source, f"compensated with {Path(source).name}"))
     return "  ·  ".join(parts)

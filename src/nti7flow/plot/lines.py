@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nti7flow.plot.outlines import Box, Outline
-from nti7flow.plot.style import ALERT, INK, halo
+from nti7flow.plot.style import ALERT, INK
 from nti7flow.plot.view import View
 
 if TYPE_CHECKING:
@@ -35,20 +35,20 @@ def draw_gate(axes: Axes, outline: Outline, view: View) -> None:
     if not outline.drawn:
         return
     ok = outline.population.status == "ok"
+    style: dict[str, Any] = {"marker": "", "solid_capstyle": "butt", "solid_joinstyle": "round", "dash_capstyle": "butt"}
     for path in paths_of(outline.shape, view):
+        x, y = path.T
+        # White below all gates, so that where two cross neither is cut.
+        axes.plot(x, y, "-", color="white", linewidth=3.2, alpha=0.85, zorder=3, scalex=False, scaley=False, **style)
         axes.plot(
-            path[:, 0],
-            path[:, 1],
+            x,
+            y,
             color=INK if ok else ALERT,
-            linewidth=1.3,
+            linewidth=1.25,
             linestyle="-" if ok else (0, (5, 3)),
-            marker="",
-            solid_capstyle="butt",
-            solid_joinstyle="round",
-            antialiased=True,
-            path_effects=halo(3.4),
             zorder=4,
             gid=f"gate-{outline.population.id}",
             scalex=False,
             scaley=False,
+            **style,
         )

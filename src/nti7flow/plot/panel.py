@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nti7flow.gating.gates import Dimension
+from nti7flow.gating.histogram import Axis
 from nti7flow.gating.picture import Panel2D
 from nti7flow.gating.strategy import Population
+from nti7flow.plot.events import Density
 from nti7flow.plot.labels import Label, draw_labels
 from nti7flow.plot.lines import draw_gate
-from nti7flow.plot.numbers import events
+from nti7flow.plot.words import n_events_in_words
 from nti7flow.plot.outlines import Box, Outline
 from nti7flow.plot.placing import Rect
 from nti7flow.plot.style import AXIS, FRAME, INK, MUTED, TICK, font
 from nti7flow.plot.text import write_beside, write_on
 from nti7flow.plot.ticks import make_ticks
-from nti7flow.plot.view import Density, View, axis_limits
+from nti7flow.plot.view import PADDING_X, PADDING_Y, View, axis_limits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,10 +39,10 @@ def draw_panel(
     """
     view = view_of(panel, outlines)
     axes = _axes(figure, frame)
-    density = Density.of(panel)
+    density = Density.of(panel, view, (round(axes.bbox.width), round(axes.bbox.height)))
     axes.imshow(
         density.image(),
-        extent=(panel.x_axis.low, panel.x_axis.high, panel.y_axis.low, panel.y_axis.high),
+        extent=(*view.x, *view.y),
         origin="lower",
         aspect="auto",
         interpolation="bilinear",
@@ -50,30 +52,38 @@ def draw_panel(
     axes.set(xlim=view.x, ylim=view.y)
     _draw_ticks(axes, panel, view)
     n_events = int(panel.counts.sum())
-    write_beside(axes, heading, f"· {events(n_events)} event{'' if n_events == 1 else 's'}", "above")
+    write_beside(axes, heading, "· " + n_events_in_words(n_events), "above")
     write_beside(axes, *_axis_name(panel.x), "below")
     write_beside(axes, *_axis_name(panel.y), "left")
     for outline in outlines:
         draw_gate(axes, outline, view)
     if not n_events:
         write_on(axes, axes.bbox.width / 2, axes.bbox.height / 2, "no events", AXIS, color=MUTED, ha="center", va="center")
-    return axes, draw_labels(axes, panel, view, density, outlines, labels)
+    return axes, draw_labels(axes, view, density, outlines, labels)
 
 
 def view_of(panel: Panel2D, outlines: Sequence[Outline]) -> View:
     """Limits of a panel that show its events and its gates."""
     dense = panel.dense()
-    return View(
-        axis_limits(panel.x_axis, dense.sum(axis=1), panel.x.transform, _marks(outlines, 0)),
-        axis_limits(panel.y_axis, dense.sum(axis=0), panel.y.transform, _marks(outlines, 1)),
-    )
+    limits = []
+    sides = ((panel.x_axis, panel.x.transform, PADDING_X), (panel.y_axis, panel.y.transform, PADDING_Y))
+    for side, (axis, transform, padding) in enumerate(sides):
+        bounds, ends = _marks(outlines, side, axis)
+        limits.append(axis_limits(axis, dense.sum(axis=1 - side), transform, bounds=bounds, ends=ends, padding=padding))
+    return View(*limits)
 
 
-def _marks(outlines: Sequence[Outline], axis: int) -> Iterator[float]:
-    """Bounds of boxes; polygons lie where the events are, or are open ended and need not be seen to their end."""
+def _marks(outlines: Sequence[Outline], side: int, axis: Axis) -> tuple[list[float], list[float]]:
+    """Bounds of boxes, and ends of polygons on one axis; a polygon that is open ended need not be seen to its end."""
+    bounds: list[float] = []
+    ends: list[float] = []
     for outline in outlines:
         if isinstance(outline.shape, Box):
-            yield from (bound for bound in (outline.shape.x, outline.shape.y)[axis] if bound is not None)
+            bounds += [bound for bound in (outline.shape.x, outline.shape.y)[side] if bound is not None]
+        else:
+            column = outline.shape[:, side]
+            ends += [end for end in (column.min(), column.max()) if axis.low - 0.15 < end < axis.high + 0.15]
+    return bounds, ends
 
 
 def _axes(figure: Figure, frame: Rect) -> Axes:

@@ -13,6 +13,8 @@ Floats = NDArray[np.float64]
 CELL, STEP = 3, 5
 #: Distance labels keep from the frame and from each other, pixels.
 INSET, SPACE = 6.0, 5.0
+#: What is added to a label on each side when it is asked whether it touches a line, pixels.
+CLEARANCE = np.array([-4.0, -2.0, 4.0, 2.0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,12 @@ def _best(
     outside += np.maximum(home.bottom - boxes[:, 1], 0) + np.maximum(boxes[:, 3] - home.top, 0)
     near = _distance(boxes, wish.targets)
     nearest_rival = np.min([_distance(boxes, r) for r in rivals], axis=0) if rivals else np.full(len(boxes), np.inf)
+    crossed = _covered(boxes + CLEARANCE, sums[1])
     cost = (
         near / 40.0
         + 6.0 * _covered(boxes, sums[0])
-        + 60.0 * _covered(boxes, sums[1])
+        + 40.0 * crossed
+        + 3.0 * (crossed > 0)
         + np.maximum(near + 10.0 - nearest_rival, 0.0) / 10.0  # nobody should wonder whose label it is
         + 2.0 * (outside > 0)
         + outside / 10.0

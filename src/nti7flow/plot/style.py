@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.colors import Colormap
     from matplotlib.font_manager import FontProperties
     from matplotlib.patheffects import AbstractPathEffect
 
@@ -35,19 +35,11 @@ def font(size: float, weight: str = "normal") -> FontProperties:
     return FontProperties(fname=str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size=size)
 
 
-@cache
-def density_colours() -> LinearSegmentedColormap:
-    """Colours from few events (light) to many (dark).
-
-    Matplotlib's viridis, turned round and without its palest fifth, which would not show on white: lightness falls evenly
-    with density, also in grey and for colour-blind readers.
-    """
+def density_colours() -> Colormap:
+    """Matplotlib's viridis: even steps of lightness, safe for colour-blind readers; its dark end shows single events on white."""
     import matplotlib
-    from matplotlib.colors import LinearSegmentedColormap
 
-    viridis = matplotlib.colormaps["viridis_r"]
-    steps = [viridis(0.22 + 0.76 * i / 31) for i in range(32)]
-    return LinearSegmentedColormap.from_list("density", steps)
+    return matplotlib.colormaps["viridis"]
 
 
 def halo(width: float) -> list[AbstractPathEffect]:

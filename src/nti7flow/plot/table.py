@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nti7flow.plot.numbers import CountLike, events, percent
+from nti7flow.plot.words import NOTHING, CountLike, number, percent
 from nti7flow.plot.placing import Rect
 from nti7flow.plot.style import ALERT, DPI, HAIRLINE, INK, MUTED, SMALL, TICK
 from nti7flow.plot.text import shorten, write
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 #: Inches.
 ROW, HEAD, INDENT = 0.205, 0.4, 0.11
-NUMBER = 0.68
+NUMBER = 0.72
 NOTE = 0.95
-MAX_WIDTH = 6.2
+MAX_WIDTH = 5.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +35,24 @@ class Row:
 
 
 def make_rows(strategy: GatingStrategy, counts: Sequence[CountLike]) -> list[Row]:
-    """All populations in the order of the strategy, helpers too: nothing is left out."""
-    by_id = {population.id: population for population in strategy.populations}
+    """All populations as a tree, children under their parent; helpers too, so that nothing is left out."""
+    by_population = {count.population: count for count in counts}
+    order = [(0, population) for population in reversed(strategy.populations) if population.parent is None]
     rows = []
-    for count in counts:
-        depth, parent = 0, by_id[count.population].parent
-        while parent is not None:
-            depth, parent = depth + 1, by_id[parent].parent
-        numbers = (events(count.n_events), percent(count.percent_parent, unit=""), percent(count.percent_lymphocytes, unit=""))
-        flagged = count.severity in ("review", "invalid")
-        note = count.status if count.status != "ok" else count.severity
-        colour = ALERT if flagged else INK if count.n_events is not None else MUTED
-        rows.append(Row(depth, count.label, numbers, f"▲ {note}" if flagged else note, colour))
+    while order:
+        depth, population = order.pop()
+        if population.id in by_population:
+            rows.append(_row(depth, by_population[population.id]))
+        order += [(depth + 1, child) for child in reversed(strategy.populations) if child.parent == population.id]
     return rows
+
+
+def _row(depth: int, count: CountLike) -> Row:
+    numbers = (number(count.n_events), percent(count.percent_parent, unit=""), percent(count.percent_lymphocytes, unit=""))
+    flagged = count.severity in ("review", "invalid")
+    note = count.status if count.status != "ok" else count.severity
+    colour = ALERT if flagged else MUTED if numbers[0] == NOTHING else INK
+    return Row(depth, count.label, numbers, f"▲ {note}" if flagged else note, colour)
 
 
 def table_height(n_rows: int) -> float:
@@ -62,9 +67,9 @@ def draw_table(figure: Figure, frame: Rect, rows: Sequence[Row]) -> None:
     last = right - (NOTE if has_notes else 0.0)
     columns = [last - NUMBER * (2 - i) for i in range(3)]
     top = frame.top
-    for x, words in zip(columns, ("events", "% of\nparent", "% of\nlymphocytes"), strict=True):
+    for x, words in zip(columns, ("events", "% of\nparent", "% of\nlymph."), strict=True):
         write(figure, x, top - HEAD + 0.08, words, TICK, color=MUTED, ha="right", va="bottom", linespacing=1.15)
-    write(figure, frame.left, top - HEAD + 0.08, "Population", TICK, color=MUTED, va="bottom")
+    write(figure, frame.left, top - HEAD + 0.08, "population", TICK, color=MUTED, va="bottom")
     _rule(figure, frame.left, right, top - HEAD)
     for i, row in enumerate(rows):
         y = top - HEAD - (i + 0.5) * ROW - 0.01

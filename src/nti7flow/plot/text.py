@@ -72,6 +72,10 @@ def shorten(text: Text, length: float, along: int = 0) -> None:
         text.set_text(words + "…")
 
 
-def wrapped(words: str, n_letters: int) -> str:
-    """Break into lines of at most so many letters, within words only where they are longer than that."""
-    return "\n".join(textwrap.wrap(words, n_letters, break_on_hyphens=False)) or words
+def wrap(text: Text, width: float) -> None:
+    """Break a text into lines no wider than so many pixels, between words where that can be."""
+    words = text.get_text()
+    n_letters = len(words)
+    while n_letters > 4 and size_of(text)[0] > width:
+        n_letters -= 1
+        text.set_text("\n".join(textwrap.wrap(words, n_letters, break_on_hyphens=False)))

@@ -12,7 +12,7 @@ from nti7flow.gating.strategy import GatingStrategy
 from nti7flow.plot.figure import Picture, blank
 from nti7flow.plot.footer import default_subtitle, footer_lines
 from nti7flow.plot.labels import Label
-from nti7flow.plot.numbers import CountLike, percent
+from nti7flow.plot.words import CountLike, percent
 from nti7flow.plot.outlines import find_outlines
 from nti7flow.plot.panel import draw_panel
 from nti7flow.plot.placing import Rect
@@ -21,7 +21,7 @@ from nti7flow.plot.table import draw_table, make_rows, table_height
 from nti7flow.plot.text import write
 
 #: Inches.
-WIDTH, EDGE, HEADER, LINE = 16.0, 0.2, 0.85, 0.19
+WIDTH, EDGE, HEADER, LINE = 16.0, 0.2, 0.75, 0.19
 LEFT, RIGHT, ABOVE, BELOW = 0.75, 0.15, 0.42, 0.62
 ASPECT = 0.86
 

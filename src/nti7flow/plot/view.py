@@ -1,4 +1,4 @@
-"""Which part of a panel's axes is shown, and its events as an image."""
+"""Which part of a panel's axes is shown."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from nti7flow.events.transforms import Arcsinh, Linear, Log, Logicle, Transform
 from nti7flow.gating.histogram import Axis
-from nti7flow.gating.picture import Panel2D
-from nti7flow.plot.style import density_colours
 
 #: An axis begins where all but this fraction of the events lie above; the upper end shows all but one in a thousand.
 LOW_TAIL = 0.005
 #: A logarithmic axis shows at least this many decades, however narrow the population is.
 LEAST_DECADES = 2.0
 #: Thresholds keep this distance from the ends of the axis, as a fraction of it.
-MARGIN = 0.12
+MARGIN = 0.18
+#: White space around the events, as a fraction of the axis: on y there are labels below and above.
+PADDING_X, PADDING_Y = 0.06, 0.11
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +30,43 @@ class View:
 
 
 def axis_limits(
-    axis: Axis, marginal: NDArray[np.int64], transform: Transform, marks: Iterable[float]
+    axis: Axis,
+    marginal: NDArray[np.int64],
+    transform: Transform,
+    *,
+    bounds: Iterable[float],
+    ends: Iterable[float],
+    padding: float,
 ) -> tuple[float, float]:
-    """Limits that show the events and the gates' bounds (``marks``, display units) and leave out empty space."""
-    cumulative = np.cumsum(marginal)
-    n_events = int(cumulative[-1])
-    first = int(np.searchsorted(cumulative, LOW_TAIL * n_events, side="right")) if n_events else 0
-    low, high = axis.low + first * axis.width, axis.high
-    low -= 0.04 * (high - low)
-    for mark in marks:
-        span = max(high, mark) - min(low, mark)
-        low, high = min(low, mark - MARGIN * span), max(high, mark + MARGIN * span)
-    if isinstance(transform, Linear):
-        return min(low, float(transform.apply(0.0))), high
+    """Limits that show the events and the gates, and leave out empty space.
+
+    Thresholds (``bounds``) keep their distance from the ends of the axis, polygons need only be seen whole (``ends``).
+    """
+    first, last = _occupied(marginal)
+    low, high = axis.low + first * axis.width, axis.low + last * axis.width
+    low, high = low - padding * (high - low), high + padding * (high - low)
+    for marks, margin in ((ends, 0.04), (bounds, MARGIN)):
+        for mark in marks:
+            span = max(high, mark) - min(low, mark)
+            low, high = min(low, mark - margin * span), max(high, mark + margin * span)
+    if isinstance(transform, Linear):  # from 0, unless there are events below
+        zero = float(transform.apply(0.0))
+        return (zero if low + padding * (high - low) > zero else low), high
     missing = LEAST_DECADES * _decade(transform) - (high - low)
     if missing > 0:
         above = min(missing / 2, max(1.05 - high, 0.0))
         low, high = low - (missing - above), high + above
     return low, high
+
+
+def _occupied(marginal: NDArray[np.int64]) -> tuple[int, int]:
+    """Bins between which the events lie, but for some in the lower tail; the end bins hold what lies beyond."""
+    inner = np.cumsum(marginal[1:-1])
+    n_events = int(inner[-1])
+    if not n_events:
+        return 0, len(marginal)
+    first, last = np.searchsorted(inner, (LOW_TAIL * n_events, n_events), side="left")
+    return int(first) + 1, int(last) + 2
 
 
 def _decade(transform: Transform) -> float:
@@ -57,40 +76,3 @@ def _decade(transform: Transform) -> float:
     if isinstance(transform, Arcsinh | Logicle):
         return 1 / (transform.m + transform.a)
     return 0.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Density:
-    """Events of a panel as levels from 0 (few) to 1 (most).
-
-    Attributes
-    ----------
-    levels : ndarray of float64, shape (n_bins_y, n_bins_x)
-        Logarithm of the smoothed counts, scaled to 0..1.
-    opacity : ndarray of float64, shape (n_bins_y, n_bins_x)
-        0 where there are no events, 1 where there are.
-    """
-
-    levels: NDArray[np.float64]
-    opacity: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, panel: Panel2D) -> Density:
-        """Smooth the histogram lightly, for the eye only: the fewer the events, the wider."""
-        from scipy.ndimage import gaussian_filter
-
-        counts = panel.dense().T.astype(np.float64)
-        n_events = counts.sum()
-        sigma = float(np.clip(6.0 * max(n_events, 1.0) ** -0.16, 0.9, 2.2))
-        smooth = gaussian_filter(counts, sigma, mode="constant", truncate=3.0)
-        one = 1 / (2 * np.pi * sigma**2)  # what a single event leaves at its own place
-        opacity = np.clip((smooth / one - 0.25) / 0.35, 0.0, 1.0)
-        top = max(float(smooth.max()), 4 * one)
-        levels = np.log(np.maximum(smooth, one) / one) / np.log(top / one)
-        return cls(levels, opacity)
-
-    def image(self) -> NDArray[np.float64]:
-        """Colours and opacity, shape (n_bins_y, n_bins_x, 4)."""
-        colours = np.asarray(density_colours()(self.levels))
-        colours[..., 3] = self.opacity
-        return colours

@@ -1,9 +1,9 @@
 """``density_cluster_2d``: a contour around one mode of a two-dimensional density.
 
-Modes are peaks of the smoothed histogram that stand significantly above the saddle to any higher peak. Each mode gets a
-*core*: the shape (mean and covariance) of its density near the top. A point belongs to the mode whose core it is nearest to, in
-units of that core's own spread. That boundary depends on where modes are and how wide they are, but not on how many events they
-hold: when lymphocytes become rare, their gate does not shrink away from the monocytes.
+Modes are peaks of the smoothed histogram that stand significantly above the saddle to any higher peak. Each mode gets
+a *core*: the shape (mean and covariance) of its density near the top. A point belongs to the mode whose core it is
+nearest to, in units of that core's own spread. That boundary depends on where modes are and how wide they are, but not
+on how many events they hold: when lymphocytes become rare, their gate does not shrink away from the monocytes.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class ClusterParameters(Parameters):
     min_events: int = Field(30, ge=10, description="Fewer events around the mode than this are not fitted.")
     alone: bool = Field(
         False,
-        description="Accept a mode wherever it is when it holds four fifths of all events (a tube gated before export); "
-        "otherwise such a mode is refused, as nothing tells which population it is.",
+        description="Accept a mode wherever it is when it holds four fifths of all events (a tube gated before "
+        "export); otherwise such a mode is refused, as nothing tells which population it is.",
     )
 
 
@@ -139,13 +139,15 @@ def find_cores(histogram: Histogram, significance: float) -> tuple[Core, ...]:
     basins, tops = merge_basins(density, watershed(density), effective, significance)
     mass = np.bincount(basins.ravel() + 1, weights=counts.ravel(), minlength=len(tops) + 1)[1:]
     cores = [
-        _core(histogram, density, basins == k, top, int(mass[k])) for k, top in enumerate(tops) if mass[k] >= LEAST_EVENTS
+        _core(histogram, density, basins == k, top, int(mass[k]))
+        for k, top in enumerate(tops)
+        if mass[k] >= LEAST_EVENTS
     ]
     return tuple(sorted(cores, key=lambda core: -core.n_events))
 
 
 def watershed(density: Floats) -> Ints:
-    """Flat index of the peak each cell climbs to by steepest ascent over its eight neighbours; same shape as density."""
+    """Flat index of the peak each cell climbs to, always to the highest of its eight neighbours; shape of density."""
     n_x, n_y = density.shape
     index = np.arange(density.size).reshape(density.shape)
     padded = np.pad(density, 1, constant_values=-1.0)
@@ -258,9 +260,10 @@ def _core(histogram: Histogram, density: Floats, basin: NDArray[np.bool_], top: 
 def _contour(core: Core, others: list[Core], radius: float, lean: float) -> tuple[tuple[float, float], ...]:
     """Outline of what is nearer to ``core`` than to any other core and within ``radius`` of it.
 
-    Nearness is Mahalanobis distance plus log-determinant: the Gaussian discriminant with equal abundances. Along a ray from
-    the mean both sides are quadratic in the distance, so where they meet is a root in closed form. ``lean`` moves the line into
-    the neighbours: worth it where what is missed is lost but what is let in is sorted out by a later gate.
+    Nearness is Mahalanobis distance plus log-determinant: the Gaussian discriminant with equal abundances. Along a ray
+    from the mean both sides are quadratic in the distance, so where they meet is a root in closed form. ``lean`` moves
+    the line into the neighbours: worth it where what is missed is lost but what is let in is sorted out by a later
+    gate.
     """
     angles = np.arange(N_DIRECTIONS) * (2 * np.pi / N_DIRECTIONS)
     directions = np.stack([np.cos(angles), np.sin(angles)], axis=1) @ np.linalg.cholesky(core.covariance).T

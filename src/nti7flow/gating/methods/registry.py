@@ -18,7 +18,7 @@ from nti7flow.gating.histogram import Histogram
 class Parameters(BaseModel):
     """Base of the parameters a method takes from a template; unknown ones are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,8 @@ def find_method(reference: str) -> Method:
     known = [m.reference for m in known_methods()]
     if not version.isdigit():
         raise ConfigError(
-            f"method '{reference}' must say its version, as in '{name or 'density_valley'}@1'; known: {', '.join(known)}."
+            f"method '{reference}' must say its version, as in '{name or 'density_valley'}@1'; "
+            f"known: {', '.join(known)}."
         )
     found = _METHODS.get((name, int(version)))
     if found is None:

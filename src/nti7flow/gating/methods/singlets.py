@@ -20,9 +20,9 @@ class SingletParameters(Parameters):
 def singlets(histogram: Histogram, parameters: SingletParameters) -> Placement:
     """Band around the line on which single cells lie in area (x) against height (y), both linear.
 
-    Two cells passing together have twice the area at about the same height, so they fall below the line. The line is fitted to
-    the median height in slices of area, and the band to the deviations around it (median absolute deviation), relative to
-    the height: the spread of a pulse grows with the pulse.
+    Two cells passing together have twice the area at about the same height, so they fall below the line. The line is
+    fitted to the median height in slices of area, and the band to the deviations around it (median absolute deviation),
+    relative to the height: the spread of a pulse grows with the pulse.
     """
     n_events = histogram.n_events
     if n_events < parameters.min_events:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nti7flow.gating.histogram import Axis, Histogram
 from nti7flow.gating.methods.registry import Parameters, Placement, method
 
 Floats = NDArray[np.float64]
+Side = Literal["above", "below"]
 
 
 class ValleyParameters(Parameters):
     """Parameters of ``density_valley``."""
 
-    keep: Literal["above", "below"] = Field("above", description="Which side of the threshold the population is on.")
+    keep: Side = Field("above", description="Which side of the threshold the population is on.")
     window: tuple[float | None, float | None] = Field(
         (None, None), description="Where the threshold may lie, scale values; null is open."
     )
@@ -26,6 +28,13 @@ class ValleyParameters(Parameters):
     significance: float = Field(
         3.0, gt=0, description="How many Poisson standard deviations a mode must stand above the valley beside it."
     )
+
+    @model_validator(mode="after")
+    def _open_window(self) -> ValleyParameters:
+        low, high = self.window
+        if low is not None and high is not None and low >= high:
+            raise ValueError(f"window: lower end {low:g} is not below upper end {high:g}")
+        return self
 
 
 def bandwidth(n_events: float) -> float:
@@ -75,9 +84,17 @@ def find_modes(density: Floats, effective: float, significance: float) -> list[i
 
 
 def _lowest_on_the_way(density: Floats, peak: int, step: int) -> float:
-    """Lowest density between a peak and the next higher ground in one direction; 0 where there is none."""
-    path = density[peak + step :] if step > 0 else density[peak - 1 :: -1] if peak else density[:0]
-    higher = np.flatnonzero(path > density[peak])
+    """Lowest density between a peak and the next higher ground in one direction; 0 where there is none.
+
+    Of two peaks equally high the left one counts as higher: else neither would have a saddle, and a shallow dip between
+    them would pass for a valley.
+    """
+    if step > 0:
+        path = density[peak + 1 :]
+        higher = np.flatnonzero(path > density[peak])
+    else:
+        path = density[:peak][::-1]
+        higher = np.flatnonzero(path >= density[peak])
     return float(path[: higher[0] + 1].min()) if higher.size else 0.0
 
 
@@ -107,13 +124,16 @@ def density_valley(histogram: Histogram, parameters: ValleyParameters) -> Placem
         "valley_to_lower_mode": round(depth, 4),
         "separation_in_bandwidths": round(float((right - left) * axis.width / sigma), 2),
     }
-    value = float(axis.low + threshold * axis.width)
-    bounds = {"lower": value} if parameters.keep == "above" else {"upper": value}
-    return Placement(**bounds, diagnostics=diagnostics)
+    return _threshold(float(axis.low + threshold * axis.width), parameters.keep, diagnostics)
+
+
+def _threshold(value: float, keep: Side, diagnostics: Mapping[str, Any]) -> Placement:
+    lower, upper = (value, None) if keep == "above" else (None, value)
+    return Placement(lower=lower, upper=upper, diagnostics=diagnostics)
 
 
 def _weighty(histogram: Histogram, density: Floats, modes: list[int]) -> list[int]:
-    """Of more than two modes, drop those with less than 2 % of the events: debris at an end must not draw the threshold."""
+    """Of more than two modes, drop those with less than 2 % of the events: debris at an end must not draw the line."""
     if len(modes) <= 2:
         return modes
     cuts = [int(a + density[a:b].argmin()) for a, b in pairwise(modes)]
@@ -133,8 +153,8 @@ def _window(axis: Axis, window: tuple[float | None, float | None]) -> tuple[int,
 def _valley_floor(density: Floats, first: int, last: int, modes: list[int]) -> tuple[float, float]:
     """Middle of the valley floor between two bins, in bins, and its density relative to the lower outer mode.
 
-    The floor is where the density stays within 2 % of the lower mode of its minimum: in an empty valley the minimum itself
-    wanders with every event, the middle of the floor does not.
+    The floor is where the density stays within 2 % of the lower mode of its minimum: in an empty valley the minimum
+    itself wanders with every event, the middle of the floor does not.
     """
     lower_mode = min(density[modes[0]], density[modes[-1]])
     stretch = density[first : last + 1]
@@ -151,7 +171,7 @@ def _valley_floor(density: Floats, first: int, last: int, modes: list[int]) -> t
 class TailParameters(Parameters):
     """Parameters of ``tail``."""
 
-    keep: Literal["above", "below"] = Field("above", description="Keep what lies above or below the main population.")
+    keep: Side = Field("above", description="Keep what lies above or below the main population.")
     distance: float = Field(4.0, gt=0, description="Distance from the mode in robust standard deviations.")
     min_events: int = Field(20, ge=2, description="Fewer events than this are not fitted.")
 
@@ -160,8 +180,8 @@ class TailParameters(Parameters):
 def tail(histogram: Histogram, parameters: TailParameters) -> Placement:
     """Threshold at the edge of the main population, a number of robust standard deviations from its mode.
 
-    The spread comes from the half of the population that faces away from the threshold: positives on the other side must
-    not widen it. It is measured as the distance from the mode within which 68.27 % of that half lies.
+    The spread comes from the half of the population that faces away from the threshold: positives on the other side
+    must not widen it. It is measured as the distance from the mode within which 68.27 % of that half lies.
     """
     axis, n_events = histogram.axes[0], histogram.n_events
     if n_events < parameters.min_events:
@@ -176,13 +196,13 @@ def tail(histogram: Histogram, parameters: TailParameters) -> Placement:
     spread = max(float(np.searchsorted(cumulative, 0.6827 * cumulative[-1]) + 0.5) * axis.width, axis.width)
     value = float(axis.centres[mode] + sign * parameters.distance * spread)
     diagnostics = {"mode": round(float(axis.centres[mode]), 4), "spread": round(spread, 4)}
-    return Placement(**({"lower": value} if sign > 0 else {"upper": value}), diagnostics=diagnostics)
+    return _threshold(value, parameters.keep, diagnostics)
 
 
 class QuantileParameters(Parameters):
     """Parameters of ``quantile``."""
 
-    keep: Literal["above", "below"] = Field("above", description="Which side of the threshold the population is on.")
+    keep: Side = Field("above", description="Which side of the threshold the population is on.")
     q: float = Field(gt=0, lt=1, description="Fraction of the fitted events below the threshold.")
     min_events: int = Field(20, ge=2, description="Fewer events than this are not fitted.")
 
@@ -198,6 +218,4 @@ def quantile(histogram: Histogram, parameters: QuantileParameters) -> Placement:
     after = int(np.searchsorted(cumulative, target))
     inside = (target - cumulative[after - 1]) / max(cumulative[after] - cumulative[after - 1], 1)
     value = float(axis.low + (after - 1 + inside) * axis.width)
-    return Placement(
-        **({"lower": value} if parameters.keep == "above" else {"upper": value}), diagnostics={"q": parameters.q}
-    )
+    return _threshold(value, parameters.keep, {"q": parameters.q})

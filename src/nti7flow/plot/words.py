@@ -1,4 +1,4 @@
-"""Counts as a picture needs them, and numbers in words."""
+"""Counts as a picture needs them, and how numbers are written."""
 
 from __future__ import annotations
 
@@ -29,9 +29,14 @@ class CountLike(Protocol):
 NOTHING = "–"
 
 
-def events(value: float | None) -> str:
+def number(value: float | None) -> str:
     """``4,808``; a dash for what is not known."""
     return NOTHING if _unknown(value) else f"{value:,.0f}"
+
+
+def n_events_in_words(n_events: int) -> str:
+    """``4,808 events``."""
+    return f"{number(n_events)} event{'' if n_events == 1 else 's'}"
 
 
 def percent(value: float | None, *, unit: str = " %") -> str:

@@ -1,0 +1,1 @@
+"""Speed of nti7flow beside its peers, measured in one run: ``make bench``."""

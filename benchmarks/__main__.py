@@ -1,0 +1,117 @@
+"""Time nti7flow and its peers on the same file and print ratios.
+
+``python -m benchmarks [--events 290000] [--repeats 5] [FILE.fcs]``: without a file, a simulated tube of that many events
+and 15 channels is made first. Both packages run in this process, one after the other, each the given number of times; the
+median of the process's CPU time is printed, as are the counts on which they must agree.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import flowio
+import flowutils
+import numpy as np
+
+import nti7flow as nf
+from benchmarks import flowkit_peer
+from nti7flow.events.spillover import spillover_for
+from nti7flow.events.transforms import Logicle
+from nti7flow.gating.resolve import Resolution
+from nti7flow.gating.template import load_template
+from nti7flow.simulation import simulate_tube
+
+COMPOSITION = {
+    "cd4_t": 40, "cd8_t": 25, "dn_t": 3, "dp_t": 1, "b_cells": 10, "nk_cells": 12,
+    "monocytes": 20, "neutrophils": 180, "eosinophils": 8, "basophils": 2, "debris": 60,
+}  # fmt: skip
+
+
+def cpu_ms(function: Callable[[], object], repeats: int) -> float:
+    """Median CPU time of a call in milliseconds, after one call that does not count."""
+    function()
+    times = []
+    for _ in range(repeats):
+        start = time.process_time()
+        function()
+        times.append(1000 * (time.process_time() - start))
+    return statistics.median(times)
+
+
+def big_tube(path: Path, n_events: int) -> Path:
+    """Write a simulated tube with 15 channels: ten that matter and five that a reader should not waste time on."""
+    tube = simulate_tube(np.random.default_rng(1), n_events=n_events, composition=COMPOSITION)
+    spare = np.random.default_rng(2).gamma(2.0, 300.0, size=(len(tube.events), 5))
+    names = [*tube.detectors, *(f"SPARE{i}-A" for i in range(5))]
+    d = tube.keyword_spillover.shape[0]
+    matrix = ",".join([str(d), *tube.fluorescence, *(repr(float(v)) for v in tube.keyword_spillover.ravel())])
+    nf.write_fcs(path, np.hstack([tube.events, spare]), names, markers=[*tube.markers, *[""] * 5],
+                 keywords={"$SPILLOVER": matrix, "$TIMESTEP": "0.01"})  # fmt: skip
+    return path
+
+
+def report(name: str, ours: float, peer_name: str, peer: float, remark: str = "") -> None:
+    """Print one line of the table."""
+    print(f"{name:<44}{ours:>10.1f} ms {peer:>10.1f} ms ({peer_name}) {peer / ours:>7.1f} x {remark}")
+
+
+def main() -> None:
+    """Run all benchmarks."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("file", nargs="?", type=Path, help="an FCS file with a spillover keyword and a TBNK panel")
+    parser.add_argument("--events", type=int, default=290_000)
+    parser.add_argument("--repeats", type=int, default=5)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path = arguments.file or big_tube(Path(folder) / "big.fcs", arguments.events)
+        run(path, arguments.repeats)
+
+
+def run(path: Path, repeats: int) -> None:
+    """Time reading, transforming, applying and gating one file."""
+    sample = nf.read_fcs(path)
+    spillover = spillover_for(sample, "keyword")
+    print(f"{sample.n_events:,} events x {len(sample.panel.channels)} channels; median of {repeats} runs, CPU time")
+    print(f"{'':<44}{'nti7flow':>13} {'peer':>13}")
+
+    names = [channel.detector for channel in sample.panel.channels]
+    ours = cpu_ms(lambda: nf.read_fcs(path).columns(names), repeats)
+    report("read a file, all channels as scale values", ours, "FlowIO",
+           cpu_ms(lambda: flowio.FlowData(str(path)).as_array(preprocess=True), repeats))  # fmt: skip
+
+    values = sample.columns(["CD3"])
+    logicle = Logicle(262144.0, 0.5, 4.5, 0.0)
+    ours = cpu_ms(lambda: logicle.apply(values), repeats)
+    theirs = cpu_ms(lambda: flowutils.transforms.logicle(values, [0], t=262144, w=0.5, m=4.5, a=0), repeats)
+    largest = np.abs(logicle.apply(values) - flowutils.transforms.logicle(values, [0], t=262144, w=0.5, m=4.5, a=0)).max()
+    report("logicle, one channel", ours, "flowutils", theirs, f"largest difference {largest:.0e}")
+
+    resolution = Resolution.start(load_template("tbnk"), sample, spillover)
+    resolution.run_wave(0, {})
+    strategy = resolution.strategy()
+    peer = flowkit_peer.to_flowkit(strategy)
+    ours_counts = {p.id: len(r) for p in strategy.populations if (r := resolution.members.rows(p.id)) is not None}
+    their_counts = flowkit_peer.count(path, peer)
+    different = {name: (n, their_counts.get(name)) for name, n in ours_counts.items() if their_counts.get(name) != n}
+    agree = "same counts" if not different else f"COUNTS DIFFER {different}"
+    ours = cpu_ms(lambda: strategy.apply(nf.read_fcs(path)), repeats)
+    theirs = cpu_ms(lambda: flowkit_peer.count(path, peer), repeats)
+    report(f"read and apply {len(ours_counts)} gates", ours, "FlowKit", theirs, agree)
+
+    def gate() -> None:
+        fresh = nf.read_fcs(path)
+        Resolution.start(load_template("tbnk"), fresh, spillover_for(fresh, "keyword")).run_wave(0, {})
+
+    ours = cpu_ms(gate, repeats)
+    print(f"{'read, place all gates with replicates, apply':<44}{ours:>10.1f} ms   (FlowKit has no data-driven gates)")
+    if different:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
