@@ -11,18 +11,18 @@ import re
 from dataclasses import dataclass
 
 _DYES = """
-    FITC PE APC PERCP PERCPCY55 PERCPCY5 PERCPEFLUOR710 PP PC5 PC55 PC7 ECD KO KROME KROMEORANGE
-    PECY5 PECY55 PECY7 PECF594 PETEXASRED PETXRED PETR PEVIO770 PEVIO615 PEDAZZLE594
-    PEFIRE640 PEFIRE700 PEFIRE744 PEFIRE780 PEFIRE810 PEALEXAFLUOR610 PEALEXAFLUOR750
-    APCCY7 APCH7 APCR700 APCFIRE750 APCFIRE810 APCVIO770 APCAF700 APCAF750 APCA700 APCA750 APCEFLUOR780
+    FITC PE APC PERCP PERCPCY55 PERCPCY5 PERCPCYANINE55 PP PC5 PC55 PC7 ECD KO KRO KROME KROMEORANGE
+    PECY5 PECY55 PECY7 PECYANINE5 PECYANINE55 PECYANINE7 PETEXASRED PETXRED PETR APCCY7 APCCYANINE7 APCH7 APCR700
     PACIFICBLUE PACBLUE PB PACIFICORANGE PACORANGE PO AMCYAN AQUA LDAQUA VIOBLUE VIOGREEN VIOBRIGHTFITC
     GFP MCHERRY TXRED TEXASRED CY5 CY7 CY55
     SPARKBLUE550 SPARKBLUE574 SPARKNIR685 SPARKUV387 SPARKVIOLET538 ZOMBIENIR ZOMBIEAQUA ZOMBIEUV
 """
 #: Dyes and tandems, normalised: upper case, letters and digits only.
 FLUOROCHROMES = frozenset(_DYES.split())
+#: Dyes named by a wavelength, alone or as the acceptor of a tandem: BV785, Alexa Fluor 700, PE-Fire 744, APC-AF750.
 _FLUOROCHROME_FAMILIES = re.compile(
-    r"(BV|BUV|BB|RB|RY|QD|QDOT|QDOTS|AF|A|ALEXA|ALEXAFLUOR|EF|EFLUOR|DL|DYLIGHT|CF|V|VB|VIO|SB|SUPERBRIGHT|CFLUOR\w|KIRAVIABLUE|NOVAFLUOR\w*)\d{3}P?"
+    r"(PE|APC|PERCP)?(BV|BRILLIANTVIOLET|BUV|BRILLIANTULTRAVIOLET|BB|BRILLIANTBLUE|RB|RY|QDOTS?|QD|A|AA|AF|ALEXA|ALEXAFLUOR"
+    r"|EF|EFLUOR|DL|DYLIGHT|CF|CFLUOR\w|V|VB|VIO|SB|SUPERBRIGHT|FIRE|DAZZLE|KIRAVIABLUE|NOVAFLUOR\w*)\d{3}P?"
 )
 
 #: Other spellings of one target. CD8 antibodies bind the alpha chain unless they say beta, and both mark CD8 cells.
@@ -38,15 +38,21 @@ SYNONYMS = {
     "TCRYD": "TCRGD",
     "GDTCR": "TCRGD",
     "TCRGAMMADELTA": "TCRGD",
+    "TCRΓΔ": "TCRGD",
+    "ΓΔTCR": "TCRGD",
+    "TCRΑΒ": "TCRAB",
+    "ΑΒTCR": "TCRAB",
+    "ABTCR": "TCRAB",
     "IL7RA": "CD127",
     "CD127A": "CD127",
     "LEU4": "CD3",
 }
 
 _CD = re.compile(r"CD\s?(\d+)([A-Za-z]*)", re.IGNORECASE)
-_SPLIT = re.compile(r"[\s_+/,;:|&()-]+")
+_ISOFORM = re.compile(r"(CD45)[\s_-]+(R[ABCO])\b", re.IGNORECASE)
+_LIST = re.compile(r"[\s_+/,;:|&()]+|-(?=CD)|(?<=\d)-(?=\d)")
 _PREFIX = re.compile(r"^(FJ)?Comp-", re.IGNORECASE)
-_MEASURE = re.compile(r"^(?P<base>.*?)[-_ ]?(?P<measure>A|H|W|AREA|HEIGHT|WIDTH|PEAK|INT|TOF)$", re.IGNORECASE)
+_MEASURE = re.compile(r"^(?P<base>.*?)[-_. ]?(?P<measure>A|H|W|AREA|HEIGHT|WIDTH|PEAK|INT|TOF)$", re.IGNORECASE)
 _MEASURES = {
     **dict.fromkeys(("A", "AREA", "INT"), "A"),
     **dict.fromkeys(("H", "HEIGHT", "PEAK"), "H"),
@@ -92,13 +98,14 @@ def parse_marker(text: str) -> MarkerText:
 def _strip_fluorochrome(text: str) -> tuple[str, str]:
     """Split off the longest run of words at either end that names a dye; the rest is the marker."""
     if is_fluorochrome(text):
-        return "", text
+        return "", text.strip("()")
     words = list(re.finditer(r"[^\s_:;|/-]+", text))
     for size in range(len(words) - 1, 0, -1):
         for run, rest in ((words[:size], words[size:]), (words[-size:], words[:-size])):
             dye = text[run[0].start() : run[-1].end()]
             if is_fluorochrome(dye):
-                return text[rest[0].start() : rest[-1].end()], dye
+                marker = text[rest[0].start() : rest[-1].end()]
+                return ("", text) if is_fluorochrome(marker) else (marker, dye.strip("()"))
     glued = re.fullmatch(r"(CD\d+)([A-Za-z].*)", text)
     if glued and is_fluorochrome(glued[2]):
         return glued[1], glued[2]
@@ -114,12 +121,12 @@ def _targets(marker: str) -> list[str]:
         return [SYNONYMS[whole]]
     found: list[str] = []
     after_cd = False
-    for part in re.split(r"[\s_+/,;:|&()]+|-(?=CD)", marker):
+    for part in _LIST.split(_ISOFORM.sub(r"\1\2", marker)):  # "CD45 RA" is one target
         match = _CD.fullmatch(part)
         if match:
             found.append(f"CD{int(match[1])}{match[2].upper()}")
             after_cd = True
-        elif after_cd and re.fullmatch(r"\d+[A-Za-z]?", part):  # the 56 of CD16+56
+        elif after_cd and re.fullmatch(r"\d{2,3}[A-Za-z]?", part):  # the 56 of CD16+56
             found.append(f"CD{part.upper()}")
         elif part:
             found.append(part)
@@ -142,9 +149,9 @@ def split_measure(detector: str) -> tuple[str, str]:
     scale = re.fullmatch(r"(.*\S)\s+(LIN|LOG)", words, re.IGNORECASE)  # Beckman: FS INT LIN
     if scale:
         words = scale[1]
-    glued = re.fullmatch(r"(.*?)[ -]?(Lin|Log)([AHW])", words)  # iCyt: FSC LinA
+    glued = re.fullmatch(r"(.*?)(?:[ -]?(?:Lin|Log)([AHW])|[ -]([AHW])(?:Lin|Log))", words)  # iCyt: LinA; Guava: HLin
     if glued:
-        return glued[1], glued[3]
+        return glued[1], glued[2] or glued[3]
     match = _MEASURE.match(words)
     # A bare letter belongs to the name unless something separates them.
     if match and match["base"] and not words[len(match["base"]) :][0].isalnum():

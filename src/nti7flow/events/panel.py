@@ -6,11 +6,11 @@ import html
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from nti7flow.errors import AmbiguousMarker, FcsError, UnknownMarker, did_you_mean
-from nti7flow.events.markers import is_fluorochrome, parse_marker, scatter_kind, split_measure, squeeze, strip_prefix
+from nti7flow.events.markers import parse_marker, scatter_kind, split_measure, squeeze, strip_prefix
 
 Role = Literal["scatter", "fluorescence", "time", "other"]
 _MEASURE_ORDER = ("A", "", "H", "W")
@@ -44,6 +44,8 @@ class Channel:
         Decades and offset of $PnE for integer data from a logarithmic amplifier.
     precompensated : bool
         The name says the values are already compensated or unmixed.
+    assigned : bool
+        The marker was given by hand (`Panel.with_markers`).
     """
 
     index: int
@@ -58,6 +60,11 @@ class Channel:
     gain: float | None = None
     log_amplifier: tuple[float, float] | None = None
     precompensated: bool = False
+    assigned: bool = False
+
+    def __post_init__(self) -> None:
+        if self.log_amplifier is not None and self.range is None:
+            raise ValueError(f"channel {self.detector} has a logarithmic amplifier but no range")
 
     @property
     def title(self) -> str:
@@ -82,15 +89,15 @@ class Panel:
 
     @classmethod
     def from_keywords(cls, keywords: Mapping[str, str], *, path: str = "") -> Panel:
-        """Build the panel from TEXT keywords; raises `FcsError` for missing or duplicate $PnN."""
+        """Build the panel from TEXT keywords; raises `FcsError` for missing or duplicate $PnN and unreadable $PnE."""
         n_channels = int(keywords["$PAR"])
         channels = tuple(_channel(keywords, n, path) for n in range(1, n_channels + 1))
         seen: dict[str, int] = {}
         for n, channel in enumerate(channels, 1):
             if channel.detector in seen:
                 raise FcsError(
-                    f"{path}: channels {seen[channel.detector]} and {n} have the same name {channel.detector!r} ($PnN); "
-                    "which is which cannot be known."
+                    f"{path}: channels {seen[channel.detector]} and {n} have the same name "
+                    f"{channel.detector!r} ($PnN); which is which cannot be known."
                 )
             seen[channel.detector] = n
         return cls(channels)
@@ -119,14 +126,20 @@ class Panel:
         if len(candidates) > 1:
             listing = ", ".join(f"{c.detector} ({c.marker or 'no marker'})" for c in candidates)
             raise AmbiguousMarker(
-                f"{name} could be any of {len(candidates)} channels: {listing}. Say which with --marker '{name}=DETECTOR' "
-                "or correct the marker names in the file."
+                f"{name} could be any of {len(candidates)} channels: {listing}. Say which with "
+                f"--marker '{name}=DETECTOR' or correct the marker names in the file."
             )
         return candidates[0]
 
     def candidates(self, name: str) -> list[Channel]:
         """All channels that a name could mean, one per detector."""
-        exact = [channel for channel in self.channels if channel.detector == name]
+        wanted = parse_marker(name).targets
+        by_hand = [c for c in self.channels if c.assigned and wanted and wanted <= c.targets]
+        if by_hand:
+            return by_hand
+        # A detector named after an antigen that was assigned another marker no longer answers to its name.
+        named = [c for c in self.channels if not (c.assigned and _is_antigen(c.base))]
+        exact = [c for c in named if c.detector == name]
         if exact:
             return exact
         base, measure = split_measure(name)
@@ -136,33 +149,42 @@ class Panel:
             return [c for c in found if c.measure == measure] if measure else _best_measure(found)
         if squeeze(name) == "TIME":
             return [channel for channel in self.channels if channel.role == "time"]
-        wanted = parse_marker(name).targets
         found = [c for c in self.channels if wanted and c.role in ("fluorescence", "other") and wanted <= c.targets]
         if not found:
-            found = [c for c in self.channels if squeeze(strip_prefix(c.detector)[0]) == squeeze(name)]
+            found = [c for c in named if squeeze(strip_prefix(c.detector)[0]) == squeeze(strip_prefix(name)[0])]
         return _best_measure(found)
+
+    def detector(self, name: str) -> Channel:
+        """Return the channel with this $PnN, exactly as written; raises `UnknownMarker`."""
+        for channel in self.channels:
+            if channel.detector == name:
+                return channel
+        detectors = [channel.detector for channel in self.channels]
+        raise UnknownMarker(
+            f"the panel has no detector {name}; it has {', '.join(detectors)}." + did_you_mean(name, detectors)
+        )
 
     def with_markers(self, overrides: Mapping[str, str]) -> Panel:
         """Return the panel with markers assigned by hand (marker to detector).
 
         The named detector gets the marker, and every other channel loses it.
         """
-        channels = list(self.channels)
+        chosen: dict[int, str] = {}
         for marker, detector in overrides.items():
-            target = next((c for c in self.channels if c.detector == detector), None)
-            if target is None:
-                detectors = [c.detector for c in self.channels]
-                raise UnknownMarker(
-                    f"--marker {marker}={detector}: the panel has no detector {detector}; it has {', '.join(detectors)}."
-                    + did_you_mean(detector, detectors)
-                )
-            parsed = parse_marker(marker)
-            for i, channel in enumerate(channels):
-                if channel.index == target.index:
-                    channels[i] = _replace(channel, marker=marker, targets=parsed.targets)
-                else:
-                    channels[i] = _replace(channel, targets=channel.targets - parsed.targets)
-        return Panel(tuple(channels))
+            try:
+                index = self.detector(detector).index
+            except UnknownMarker as error:
+                raise UnknownMarker(f"--marker {marker}={detector}: {error}") from None
+            chosen[index] = f"{chosen[index]}+{marker}" if index in chosen else marker
+        taken = frozenset[str]().union(*(parse_marker(marker).targets for marker in overrides))
+        return Panel(
+            tuple(
+                replace(c, marker=chosen[c.index], targets=parse_marker(chosen[c.index]).targets, assigned=True)
+                if c.index in chosen
+                else replace(c, targets=c.targets - taken)
+                for c in self.channels
+            )
+        )
 
     def __repr__(self) -> str:
         rows = "\n".join(f"  {c.detector:<16} {c.marker:<12} {c.fluorochrome:<12} {c.role}" for c in self.channels)
@@ -179,16 +201,10 @@ class Panel:
         return f"<table>{head}{rows}</table>"
 
 
-def _replace(channel: Channel, *, targets: frozenset[str], marker: str | None = None) -> Channel:
-    from dataclasses import replace
-
-    return replace(channel, targets=targets, marker=channel.marker if marker is None else marker)
-
-
 def _best_measure(found: list[Channel]) -> list[Channel]:
-    """Keep one channel per detector: area before height before width."""
+    """Keep one channel per detector: compensated before raw, area before height before width."""
     best: dict[str, Channel] = {}
-    for channel in sorted(found, key=lambda c: (_MEASURE_ORDER.index(c.measure), c.index)):
+    for channel in sorted(found, key=lambda c: (not c.precompensated, _MEASURE_ORDER.index(c.measure), c.index)):
         best.setdefault(channel.base.casefold(), channel)
     return sorted(best.values(), key=lambda c: c.index)
 
@@ -205,9 +221,11 @@ def _channel(keywords: Mapping[str, str], n: int, path: str) -> Channel:
     if role == "scatter":
         targets = frozenset({scatter_kind(base)} - {""}) or frozenset({squeeze(base)})
     elif role == "fluorescence":
-        named = "" if squeeze(label) in (squeeze(written), squeeze(detector)) else strip_prefix(label)[0]
-        if is_fluorochrome(split_measure(named)[0]):  # "FITC-A" names the dye and the measure, no marker
-            named = split_measure(named)[0]
+        named, named_measure = split_measure(strip_prefix(label)[0])  # "FL1-Height" says no more than FL1-H
+        if named_measure != measure or squeeze(named) == "HLA":  # HLA-A is no area
+            named = strip_prefix(label)[0]
+        if squeeze(named) == squeeze(base):
+            named = ""
         parsed = parse_marker(named) if named else parse_marker(base)
         if named or _is_antigen(base):
             marker, dye, targets = parsed.marker, parsed.fluorochrome, parsed.targets
@@ -224,7 +242,7 @@ def _channel(keywords: Mapping[str, str], n: int, path: str) -> Channel:
         measure=measure,
         range=_number(keywords.get(f"$P{n}R")),
         gain=_number(keywords.get(f"$P{n}G")),
-        log_amplifier=_log_amplifier(keywords.get(f"$P{n}E", "0,0"), keywords["$DATATYPE"]),
+        log_amplifier=_log_amplifier(keywords, n, path),
         precompensated=precompensated,
     )
 
@@ -241,7 +259,7 @@ def _role(base: str, detector: str) -> Role:
 
 
 def _is_antigen(base: str) -> bool:
-    """Whether a detector named without $PnS is named after what it stains (CD3) and not after a dye or position (FL1)."""
+    """Whether a detector without $PnS is named after what it stains (CD3) and not after a dye or position (FL1)."""
     parsed = parse_marker(base)
     return any(re.fullmatch(r"CD\d+[A-Z]*", target) for target in parsed.targets) or squeeze(base) in _BARE_ANTIGENS
 
@@ -258,12 +276,20 @@ def _number(text: str | None) -> float | None:
     return value if math.isfinite(value) and value > 0 else None
 
 
-def _log_amplifier(text: str, datatype: str) -> tuple[float, float] | None:
+def _log_amplifier(keywords: Mapping[str, str], n: int, path: str) -> tuple[float, float] | None:
     """Decades and offset of $PnE, None for a linear amplifier. "4,0" is read as "4,1", as the standard advises."""
+    if keywords["$DATATYPE"].upper() != "I":
+        return None
+    text = keywords.get(f"$P{n}E", "") or "0,0"
     try:
         decades, offset = (float(part) for part in text.split(","))
     except ValueError:
-        return None
-    if datatype.upper() != "I" or decades <= 0:
-        return None
-    return decades, offset if offset > 0 else 1.0
+        decades = offset = math.nan
+    if not (math.isfinite(decades) and math.isfinite(offset) and decades >= 0):
+        raise FcsError(f"{path}: channel {n} has $P{n}E={text!r}; decades and offset, such as '4,1', were expected.")
+    if decades > 0 and _number(keywords.get(f"$P{n}R")) is None:
+        raise FcsError(
+            f"{path}: channel {n} has a logarithmic amplifier ($P{n}E={text}) but no range: "
+            f"$P{n}R={keywords.get(f'$P{n}R', '')!r}; its values cannot be made linear."
+        )
+    return (decades, offset if offset > 0 else 1.0) if decades > 0 else None

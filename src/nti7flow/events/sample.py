@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -24,7 +24,7 @@ class Note:
     text: str
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Sample:
     """One tube as it came off the cytometer.
 
@@ -53,7 +53,7 @@ class Sample:
     panel: Panel
     keywords: Mapping[str, str]
     notes: tuple[Note, ...] = ()
-    file_stamp: tuple[int, int] | None = field(default=None, compare=False)
+    file_stamp: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.events.ndim != 2 or self.events.shape[1] != len(self.panel.channels):
@@ -109,7 +109,8 @@ class Sample:
                 out *= step
         elif channel.log_amplifier is not None:
             decades, offset = channel.log_amplifier
-            np.multiply(out, decades / (channel.range or 1024.0), out=out)
+            assert channel.range is not None
+            np.multiply(out, decades / channel.range, out=out)
             np.power(10.0, out, out=out)
             out *= offset
         elif channel.gain not in (None, 0.0, 1.0):
@@ -122,7 +123,7 @@ class Sample:
             step = float(self.keywords.get("$TIMESTEP", ""))
         except ValueError:
             return None
-        return step if step > 0 else None
+        return step if 0 < step < float("inf") else None
 
     def __repr__(self) -> str:
         return f"<Sample {self.path.name}: {self.n_events:,} events, {len(self.panel.channels)} channels>"

@@ -43,15 +43,12 @@ class Spillover:
 
     def __post_init__(self) -> None:
         d = len(self.detectors)
-        matrix = np.array(self.matrix, np.float64).reshape(-1, d) if d else np.empty((0, 0))
+        matrix = np.array(self.matrix, np.float64)
         if matrix.shape != (d, d):
-            raise SpilloverError(
-                f"spillover ({self.source}): {matrix.shape[0]} rows for {d} detectors; it must be square."
-            )
+            shape = " × ".join(map(str, matrix.shape))
+            raise SpilloverError(f"spillover ({self.source}): {shape} numbers for {d} detectors; it must be square.")
         if len(set(self.detectors)) != d:
             raise SpilloverError(f"spillover ({self.source}): a detector stands twice: {', '.join(self.detectors)}.")
-        if not np.isfinite(matrix).all():
-            raise SpilloverError(f"spillover ({self.source}): holds values that are not finite numbers.")
         diagonal = matrix.diagonal()
         if (diagonal <= 0).any():
             bad = self.detectors[int(np.argmin(diagonal))]
@@ -59,13 +56,17 @@ class Spillover:
                 f"spillover ({self.source}): the diagonal at {bad} is {diagonal.min():g}; it must be positive."
             )
         # Percent matrices and unscaled ones become unit-diagonal: only the ratios along a row mean anything.
-        matrix = matrix / diagonal[:, None]
+        with np.errstate(over="ignore", invalid="ignore"):
+            matrix = matrix / diagonal[:, None]
+        if not np.isfinite(matrix).all():
+            raise SpilloverError(f"spillover ({self.source}): holds values that are not finite numbers.")
         matrix.flags.writeable = False
         object.__setattr__(self, "matrix", matrix)
         if self.condition_number > SINGULAR:
             raise SpilloverError(
-                f"spillover ({self.source}): the matrix is singular (condition number {self.condition_number:.3g}): two dyes "
-                "have the same spectrum. Recompute it from the single stains, or give another with --spillover PATH."
+                f"spillover ({self.source}): the matrix is singular (condition number {self.condition_number:.3g}): "
+                "two dyes have the same spectrum. Recompute it from the single stains, or give another with "
+                "--spillover PATH."
             )
 
     @cached_property
@@ -74,12 +75,12 @@ class Spillover:
         if not self.detectors:
             return 1.0
         singular = np.linalg.svd(self.matrix, compute_uv=False)
-        return float(singular[0] / singular[-1]) if singular[-1] > 0 else float("inf")
+        return float(singular[0] / singular[-1]) if singular[-1] > singular[0] * 1e-300 else float("inf")
 
     @cached_property
     def compensation(self) -> NDArray[np.float64]:
         """Inverse of the matrix: compensated = raw @ compensation."""
-        inverse = np.linalg.inv(self.matrix) if self.detectors else np.empty((0, 0))
+        inverse: NDArray[np.float64] = np.linalg.inv(self.matrix)
         inverse.flags.writeable = False
         return inverse
 
@@ -99,7 +100,10 @@ class Spillover:
         """
         found = {key: sample.keywords[key] for key in KEYWORDS if sample.keywords.get(key, "").strip()}
         found = {key: text for key, text in found.items() if any(c.isdigit() for c in text)}
-        parsed = [(key, cls._parse(key, text)) for key, text in found.items()]
+        try:
+            parsed = [(key, cls._parse(key, text)) for key, text in found.items()]
+        except SpilloverError as error:
+            raise SpilloverError(f"{sample.path}: {error}") from None
         for key, other in parsed[1:]:
             first = parsed[0][1]
             if other.detectors != first.detectors or not np.allclose(other.matrix, first.matrix, rtol=0, atol=1e-9):
@@ -107,7 +111,10 @@ class Spillover:
                     f"{sample.path}: keywords {parsed[0][0]} and {key} hold different matrices. Say which is meant: "
                     "write it to a CSV and give it with --spillover PATH."
                 )
-        return parsed[0][1].for_panel(sample.panel) if parsed else None
+        try:
+            return parsed[0][1].for_panel(sample.panel) if parsed else None
+        except SpilloverError as error:
+            raise SpilloverError(f"{sample.path}: {error}") from None
 
     @classmethod
     def _parse(cls, key: str, text: str) -> Spillover:
@@ -172,13 +179,13 @@ class Spillover:
 
     def for_panel(self, panel: Panel) -> Spillover:
         """Return the matrix with detectors named as in the panel; raises where a detector is missing there."""
-        names = {channel.detector: channel.detector for channel in panel.channels}
-        names |= {strip_prefix(name)[0]: name for name in list(names)}
+        detectors = [channel.detector for channel in panel.channels]
+        names = {strip_prefix(name)[0]: name for name in detectors} | {name: name for name in detectors}
         missing = [d for d in self.detectors if d not in names]
         if missing:
             raise SpilloverError(
                 f"spillover ({self.source}): detector {', '.join(missing)} is not in the tube, which has "
-                f"{', '.join(c.detector for c in panel.channels)}." + did_you_mean(missing[0], names)
+                f"{', '.join(detectors)}." + did_you_mean(missing[0], names)
             )
         return Spillover(tuple(names[d] for d in self.detectors), self.matrix, self.source)
 
@@ -205,7 +212,7 @@ def _is_number(text: str) -> bool:
 
 
 def _plain(name: str) -> str:
-    """The detector of a FlowJo-style name: ``Comp-FITC-A :: CD3`` is ``FITC-A``."""
+    """Return the detector of a FlowJo-style name: ``Comp-FITC-A :: CD3`` is ``FITC-A``."""
     return strip_prefix(name.split("::")[0].strip())[0]
 
 

@@ -129,8 +129,8 @@ GRID, WORTH_A_GRID = 64, 20_000
 def _inside(vertices: Floats, px: Floats, py: Floats) -> Bools:
     """Points inside a polygon, exactly as `_even_odd`, but quickly for many points.
 
-    The bounding box is divided into cells. All points of a cell that no edge comes near are on the same side as its centre; only
-    the others are tested one by one.
+    The bounding box is divided into cells. All points of a cell that no edge comes near are on the same side as its
+    centre; only the others are tested one by one.
     """
     if len(px) < WORTH_A_GRID:
         return _even_odd(vertices, px, py)
@@ -146,7 +146,7 @@ def _inside(vertices: Floats, px: Floats, py: Floats) -> Bools:
     sides = _even_odd(vertices, centres[0].ravel(), centres[1].ravel())
     cell = np.minimum((px - low[0]) * scale[0], GRID - 1).astype(np.intp) * GRID
     cell += np.minimum((py - low[1]) * scale[1], GRID - 1).astype(np.intp)
-    inside = sides[cell]
+    inside: Bools = sides[cell]
     near = np.flatnonzero(crossed.ravel()[cell])
     inside[near] = _even_odd(vertices, px[near], py[near])
     return inside

@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from nti7flow.errors import UnknownMarker
+from nti7flow.errors import ConfigError, UnknownMarker
 from nti7flow.events.sample import Sample
 from nti7flow.events.spillover import Spillover
 from nti7flow.gating.fit import Fitted, GateFit, fit_gate, make_gate, make_replicates, seed_for, thresholds_of
@@ -24,9 +24,16 @@ from nti7flow.gating.methods import find_method
 from nti7flow.gating.methods.registry import Parameters
 from nti7flow.gating.methods.thresholds import ValleyParameters
 from nti7flow.gating.scales import Scale, make_dimension, propose_scale
-from nti7flow.gating.specs import BooleanSpec, FittedSpec, FixedSpec, PopulationSpec, SameAsSpec
+from nti7flow.gating.specs import (
+    BooleanSpec,
+    FittedSpec,
+    FixedSpec,
+    PopulationSpec,
+    SameAsSpec,
+    method_parameters,
+)
 from nti7flow.gating.strategy import SEVERITY, SEVERITY_ORDER, GatingStrategy, Members, Population, Status, apply_gate
-from nti7flow.gating.template import GatingTemplate, method_parameters, pooled_scope
+from nti7flow.gating.template import GatingTemplate, pooled_scope
 from nti7flow.gating.values import DisplayValues
 
 #: No more events than the background explains with this probability: the population is absent, not hard to place.
@@ -121,10 +128,11 @@ class Resolution:
     def _place(
         self, spec: PopulationSpec, parent: str | None, pooled: Fitted | None
     ) -> tuple[Gate | None, Status, tuple[str, ...], GateFit | None]:
-        gate = spec.gate
+        # Axes are looked up first of all: a marker that is missing is said whatever the parent is.
+        gate, blocked = spec.gate, self._blocked(parent)
         if isinstance(gate, FittedSpec):
-            dimensions = self.dimensions(gate)  # first of all: a marker that is missing is said whatever the parent is
-            if (blocked := self._blocked(parent)) is not None:
+            dimensions = self.dimensions(gate)
+            if blocked is not None:
                 method = find_method(gate.method)
                 diagnostics = {"reason": blocked[1][0]}
                 return (
@@ -133,10 +141,11 @@ class Resolution:
                     GateFit(spec.id, method.name, method.version, gate.scope, blocked[0], 0, {}, math.nan, diagnostics),
                 )
             return self._place_fitted(spec, gate, dimensions, parent, pooled)
-        if (blocked := self._blocked(parent)) is not None:
-            return None, *blocked, None
         if isinstance(gate, FixedSpec):
-            return self._fixed(gate), "ok", (), None
+            fixed = self._fixed(gate)
+            return (fixed, "ok", (), None) if blocked is None else (None, *blocked, None)
+        if blocked is not None:
+            return None, *blocked, None
         if isinstance(gate, SameAsSpec):
             other = self.populations[gate.same_as]
             return other.gate, other.status, other.flags, None
@@ -167,7 +176,11 @@ class Resolution:
         pooled: Fitted | None,
     ) -> tuple[Gate | None, Status, tuple[str, ...], GateFit]:
         fitted = pooled if gate.scope != "sample" else self._fit(gate, dimensions, parent)
-        first_reason = fitted.placement.reason if fitted is not None else "no sample of the group could be summarised"
+        if fitted is not None:
+            first_reason = fitted.placement.reason
+        else:
+            nothing = "no sample of the group" if gate.scope != "sample" else f"no population {gate.fit_on}"
+            first_reason = f"{nothing} to fit it on"
         status: Status = "ok"
         step: FittedSpec | FixedSpec | str = gate
         while fitted is None or not fitted.placement.placed:
@@ -220,7 +233,7 @@ class Resolution:
         )
 
     def _fit(self, gate: FittedSpec, dimensions: tuple[Dimension, ...], parent: str | None) -> Fitted | None:
-        """Fit a gate on this sample alone. Gates fitted on the same events and axes share a histogram and its replicates."""
+        """Fit a gate on this sample alone. Gates on the same events and axes share a histogram and its replicates."""
         fitted_on = gate.fit_on if gate.fit_on is not None else parent
         key = (fitted_on, tuple(dimension.detector for dimension in dimensions))
         if key not in self._summaries:
@@ -293,33 +306,39 @@ class Resolution:
 
     def _fixed(self, fixed: FixedSpec) -> RectangleGate | PolygonGate:
         """Return a fixed gate in display units; templates state scale values."""
-        if fixed.polygon is not None:
-            x, y = (self.dimension(marker) for marker in fixed.polygon.dims)
-            vertices = tuple(
-                (float(x.transform.apply(px)), float(y.transform.apply(py))) for px, py in fixed.polygon.vertices
+        try:
+            if fixed.polygon is not None:
+                x, y = (self.dimension(marker) for marker in fixed.polygon.dims)
+                vertices = tuple(
+                    (float(x.transform.apply(px)), float(y.transform.apply(py))) for px, py in fixed.polygon.vertices
+                )
+                return PolygonGate((x, y), vertices)
+            bounds = fixed.range or fixed.rectangle or {}
+            dimensions = tuple(self.dimension(marker) for marker in bounds)
+            lower, upper = (
+                tuple(_bound(d, pair[side]) for d, pair in zip(dimensions, bounds.values(), strict=True))
+                for side in (0, 1)
             )
-            return PolygonGate((x, y), vertices)
-        bounds = fixed.range or fixed.rectangle or {}
-        dimensions = tuple(self.dimension(marker) for marker in bounds)
-        sides = [
-            tuple(
-                None if pair[i] is None else float(d.transform.apply(pair[i]))
-                for d, pair in zip(dimensions, bounds.values(), strict=True)
-            )
-            for i in (0, 1)
-        ]
-        return RectangleGate(dimensions, sides[0], sides[1])
+            return RectangleGate(dimensions, lower, upper)
+        except ValueError as error:
+            raise ConfigError(f"fixed gate, on the display scale: {error}.") from None
+
+
+def _bound(dimension: Dimension, value: float | None) -> float | None:
+    """Return a bound in display units; zero on a log scale is no bound."""
+    shown = None if value is None else float(dimension.transform.apply(value))
+    return None if shown == -math.inf else shown
 
 
 def _poisson_quantile(probability: float, mean: float) -> int:
     """Smallest count that a Poisson variable does not exceed with this probability."""
-    count, term = 0, math.exp(-mean)
-    cumulative = term
-    while cumulative < probability and count < 10 * mean + 100:
-        count += 1
-        term *= mean / count
-        cumulative += term
-    return count
+    from scipy.special import pdtr
+
+    low, high = -1, math.ceil(mean + 10 * math.sqrt(mean)) + 10  # far beyond any quantile asked for
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if pdtr(middle, mean) >= probability else (middle, high)
+    return high
 
 
 @dataclass(frozen=True, slots=True)

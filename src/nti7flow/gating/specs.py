@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from nti7flow.errors import did_you_mean
+from nti7flow.errors import ConfigError, did_you_mean
 from nti7flow.events.transforms import Arcsinh, Linear, Log, Logicle, Transform
+from nti7flow.gating.methods import find_method
+from nti7flow.gating.methods.registry import Parameters
+from nti7flow.gating.yaml_source import explain
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", description="Lower-case id, used in every table.")]
 MarkerName = Annotated[str, Field(min_length=1, description="A marker, scatter or alias name; never a detector.")]
@@ -35,7 +38,7 @@ class ScaleSpec(Spec):
 
     @model_validator(mode="after")
     def _possible(self) -> ScaleSpec:
-        top = 262144.0 if self.top == "auto" else self.top
+        top = max(262144.0, self.negative) if self.top == "auto" else self.top
         self.transform(top, 0.5 if self.width == "auto" else self.width)
         return self
 
@@ -85,6 +88,29 @@ class FittedSpec(Spec):
         if self.scope != "sample" and self.or_dims:
             raise ValueError("or_dims would pool different channels; it goes with scope: sample only")
         return self
+
+    @model_validator(mode="after")
+    def _fittable(self) -> FittedSpec:
+        try:
+            method_parameters(self)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+
+def method_parameters(gate: FittedSpec) -> Parameters:
+    """Check and complete the parameters of a fitted gate; raises `ConfigError`."""
+    method = find_method(gate.method)
+    for dims in (gate.dims, *gate.or_dims):
+        if len(dims) != method.n_dimensions:
+            raise ConfigError(
+                f"{gate.method} works on {method.n_dimensions} dimension(s), found {len(dims)}: {', '.join(dims)}."
+            )
+    try:
+        return method.parameters.model_validate(gate.params)
+    except ValidationError as error:
+        problems = [explain(item, method.parameters.model_fields) for item in error.errors()]
+        raise ConfigError(f"params of {gate.method}: {' '.join(problems)}") from None
 
 
 class FixedSpec(Spec):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +12,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from nti7flow.errors import ConfigError, did_you_mean
-from nti7flow.gating.methods import find_method
-from nti7flow.gating.methods.registry import Parameters
 from nti7flow.gating.specs import BooleanSpec, FittedSpec, PopulationSpec, SameAsSpec, Scope, TemplateSpec
-from nti7flow.gating.yaml_source import Source, read_yaml
+from nti7flow.gating.yaml_source import Source, plain, read_yaml
 
 
 @dataclass(frozen=True)
@@ -84,25 +82,6 @@ def dependencies(population: PopulationSpec) -> Iterator[str]:
         yield from (name for name, _ in gate.operands)
 
 
-def method_parameters(gate: FittedSpec) -> Parameters:
-    """Check and complete the parameters of a fitted gate; raises `ConfigError`."""
-    method = find_method(gate.method)
-    for dims in (gate.dims, *gate.or_dims):
-        if len(dims) != method.n_dimensions:
-            raise ConfigError(
-                f"{gate.method} works on {method.n_dimensions} dimension(s), found {len(dims)}: {', '.join(dims)}."
-            )
-    try:
-        return method.parameters.model_validate(gate.params)
-    except ValidationError as error:
-        problems = [
-            ": ".join([*(".".join(map(str, item["loc"])),) * bool(item["loc"]), explain(item, known)])
-            for known in (method.parameters.model_fields,)
-            for item in error.errors()
-        ]
-        raise ConfigError(f"params of {gate.method}: {' '.join(problems)}") from None
-
-
 def load_template(reference: str | Path) -> GatingTemplate:
     """Read and check a template.
 
@@ -118,46 +97,64 @@ def load_template(reference: str | Path) -> GatingTemplate:
     """
     path = template_path(reference)
     source = read_yaml(path)
-    spec = source.validate(TemplateSpec)
-    problems = list(_problems(spec, source))
+    problems = list(_problems(source))
+    try:
+        spec = source.validate(TemplateSpec)
+    except ConfigError as error:
+        raise ConfigError("\n".join([str(error), *problems])) from None
     if problems:
         raise ConfigError("\n".join(problems))
-    return GatingTemplate(spec, _ordered(spec, source), str(path))
+    return GatingTemplate(spec, _ordered(spec.populations), str(path))
 
 
-def _problems(spec: TemplateSpec, source: Source) -> Iterator[str]:
-    """Check what single fields cannot tell: names that refer to each other, and the parameters of methods."""
-    ids = [population.id for population in spec.populations]
-    for i, population in enumerate(spec.populations):
-        here = f"population {population.id}"
+def _problems(source: Source) -> Iterator[str]:
+    """Check what single fields cannot tell: names that refer to each other.
+
+    A population that says something wrong in itself is passed over: that is in the listing anyway.
+    """
+    written = source.data.get("populations")
+    written = [item if isinstance(item, dict) else {} for item in written] if isinstance(written, list) else []
+    ids = [str(item.get("id")) for item in written]
+    direct: dict[str, set[str]] = {}
+    for i, item in enumerate(written):
+        try:
+            population = PopulationSpec.model_validate(plain(item))
+        except ValidationError:
+            continue
+        who = f"population {population.id}"
         if population.id in ids[:i]:
-            yield source.problem(("populations", i, "id"), f"{here}: the id stands twice; ids must differ.")
+            yield source.problem(("populations", i, "id"), f"{who}: the id stands twice; ids must differ.")
+            continue
+        direct[population.id] = set(dependencies(population))
         for name in dependencies(population):
             if name not in ids:
-                yield source.problem(("populations", i), f"{here}: no population '{name}'.{did_you_mean(name, ids)}")
-        gate: object = population.gate
-        while isinstance(gate, FittedSpec):
-            try:
-                method_parameters(gate)
-            except ConfigError as error:
-                yield source.problem(("populations", i, "gate"), f"{here}: {error}")
-            gate = gate.on_failure
+                key = "parent" if name == population.parent else "gate"
+                hint = did_you_mean(name, ids)
+                yield source.problem(("populations", i, key), f"{who}: no population '{name}'.{hint}")
     if "root" in ids:
         yield source.problem(("populations", ids.index("root")), "'root' means all events and cannot be an id.")
+    if circle := [name for name in direct if name in _behind(name, direct)]:
+        here = ("populations", ids.index(circle[0]))
+        yield source.problem(here, f"these populations depend on each other: {', '.join(circle)}.")
 
 
-def _ordered(spec: TemplateSpec, source: Source) -> tuple[PopulationSpec, ...]:
-    """Put populations after what they depend on, otherwise as written; circles are refused."""
-    placed: dict[str, PopulationSpec] = {}
-    waiting = list(spec.populations)
+def _behind(name: str, direct: Mapping[str, set[str]]) -> set[str]:
+    """Everything a population depends on, directly or through others."""
+    behind: set[str] = set()
+    waiting = [name]
     while waiting:
-        ready = next((p for p in waiting if all(name in placed for name in dependencies(p))), None)
-        if ready is None:
-            circle = ", ".join(p.id for p in waiting)
-            line = list(spec.populations).index(waiting[0])
-            raise ConfigError(
-                source.problem(("populations", line), f"these populations depend on each other: {circle}.")
-            )
+        more = direct.get(waiting.pop(), set()) - behind
+        behind |= more
+        waiting.extend(more)
+    return behind
+
+
+def _ordered(populations: Sequence[PopulationSpec]) -> tuple[PopulationSpec, ...]:
+    """Put populations after what they depend on, otherwise as written."""
+    placed: dict[str, PopulationSpec] = {}
+    waiting = list(populations)
+    while waiting:
+        ready = next(p for p in waiting if all(name in placed for name in dependencies(p)))
         placed[ready.id] = ready
         waiting.remove(ready)
     return tuple(placed.values())

@@ -54,7 +54,7 @@ class DisplayValues:
         self._last: tuple[Rows, tuple[Dimension, ...], Floats] | None = None
 
     def of(self, dimensions: Sequence[Dimension], rows: Rows) -> Floats:
-        """Display values of some dimensions for some rows, shape (n_rows, n_dimensions), column-contiguous, read-only."""
+        """Display values for some rows, shape (n_rows, n_dimensions), column-contiguous, read-only."""
         asked = tuple(dimensions)
         if self._last is not None and self._last[0] is rows and self._last[1] == asked:
             return self._last[2]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from nti7flow.errors import ConfigError, did_you_mean
 
@@ -41,42 +42,40 @@ class Source:
     def validate(self, model: type[Model]) -> Model:
         """Check against a pydantic model; raises one `ConfigError` with all problems, each with its line."""
         try:
-            return model.model_validate(_plain(self.data))
+            return model.model_validate(plain(self.data))
         except ValidationError as error:
-            items = [dict(item) for item in error.errors()]
-            unknown = [item["loc"] for item in items if item["type"] == "extra_forbidden"]
-            problems = {self._explain(item, model): None for item in items if not _misspelt(item, unknown)}
+            items = error.errors()
+            keys = _keys(model)
+            problems = {
+                self.problem(item["loc"], explain(item, keys)): None for item in items if not _misspelt(item, items)
+            }
             raise ConfigError("\n".join(problems)) from None
 
-    def _explain(self, item: dict[str, Any], model: type[BaseModel]) -> str:
-        location = [step for step in item["loc"] if not (isinstance(step, str) and "[" in step)]
-        where = "".join(f"{step}: " if i == len(location) else f"{step}." for i, step in enumerate(location, 1))
-        return self.problem(location, where + explain(item, _keys(model)))
 
-
-def explain(item: Mapping[str, Any], keys: Iterable[str]) -> str:
-    """Say what one pydantic error means to the writer of the file, who may have meant one of ``keys``."""
-    message = str(item["msg"])
+def explain(item: ErrorDetails, keys: Iterable[str]) -> str:
+    """Say where and what one pydantic error is, to a writer who may have meant one of ``keys``."""
+    where = ".".join(str(step) for step in item["loc"] if "[" not in str(step))
+    message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
-        return "no such key." + did_you_mean(str(item["loc"][-1]), keys)
-    if item["type"] == "missing":
-        return "is missing."
-    if item["type"] == "value_error":  # ours: says itself what was found
-        message = message.removeprefix("Value error, ")
-    else:
+        message = "no such key." + did_you_mean(str(item["loc"][-1]), keys)
+    elif item["type"] == "missing":
+        message = "is missing."
+    elif item["type"] != "value_error":  # ours say themselves what they found
         message = f"{message}; found {_shown(item['input'])}"
-    return message if message.endswith((".", "?")) else f"{message}."
+    return (f"{where}: " if where else "") + message + ("" if message.endswith((".", "?")) else ".")
 
 
 def _shown(value: Any) -> str:
     return "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else repr(value)
 
 
-def _misspelt(item: Mapping[str, Any], unknown: Sequence[tuple[str | int, ...]]) -> bool:
+def _misspelt(item: ErrorDetails, items: Sequence[ErrorDetails]) -> bool:
     """Whether a key is missing because an unknown one beside it is meant to be it: one mistake, one line."""
-    *parent, key = item["loc"] or ("",)
-    beside = [str(location[-1]) for location in unknown if list(location[:-1]) == parent]
-    return item["type"] == "missing" and any(did_you_mean(name, [str(key)]) for name in beside)
+    if item["type"] != "missing":
+        return False
+    *place, key = item["loc"]
+    beside = [other["loc"] for other in items if other["type"] == "extra_forbidden"]
+    return any(list(loc[:-1]) == place and did_you_mean(str(loc[-1]), [str(key)]) for loc in beside)
 
 
 def _keys(model: type[BaseModel]) -> set[str]:
@@ -86,12 +85,12 @@ def _keys(model: type[BaseModel]) -> set[str]:
     return {key for properties in (schema.get("properties", {}), *nested) for key in properties}
 
 
-def _plain(node: Any) -> Any:
+def plain(node: Any) -> Any:
     """Return plain dicts and lists without the parser's marks."""
     if isinstance(node, dict):
-        return {key: _plain(value) for key, value in node.items()}
+        return {key: plain(value) for key, value in node.items()}
     if isinstance(node, list):
-        return [_plain(value) for value in node]
+        return [plain(value) for value in node]
     return node
 
 

@@ -58,7 +58,7 @@ class Density:
 
 
 def _on_pixels(panel: Panel2D, view: View, size: tuple[int, int]) -> Floats:
-    """Counts of the histogram's cells at the pixels of their centres, shape (height, width)."""
+    """Put the counts of the histogram's cells at the pixels of their centres, shape (height, width)."""
     places = []
     inside = np.ones(len(panel.cells), np.bool_)
     for index, axis, limits, length in zip(
@@ -69,7 +69,7 @@ def _on_pixels(panel: Panel2D, view: View, size: tuple[int, int]) -> Floats:
         places.append(pixel)
     x, y = (pixel[inside] for pixel in places)
     grid = np.bincount(y * size[0] + x, panel.counts[inside], minlength=size[0] * size[1])
-    return grid.reshape(size[1], size[0])
+    return np.asarray(grid, np.float64).reshape(size[1], size[0])
 
 
 def _smooth(counts: Floats, radius: float) -> Floats:
@@ -79,5 +79,5 @@ def _smooth(counts: Floats, radius: float) -> Floats:
 
 
 def _lone(radius: float) -> float:
-    """What one event leaves at its own pixel."""
+    """Return what one event leaves at its own pixel."""
     return 1 / (2 * np.pi * radius**2)

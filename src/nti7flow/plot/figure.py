@@ -26,7 +26,8 @@ class Picture(Figure):
 
 def blank(width: float, height: float) -> Picture:
     """Return an empty white picture, inches."""
-    picture = Picture(figsize=(width, height), dpi=DPI, facecolor="white", edgecolor="white", layout="none")
+    picture = Picture(figsize=(width, height), dpi=DPI, facecolor="white", edgecolor="white")
+    picture.set_layout_engine("none")
     FigureCanvasAgg(picture)
     return picture
 
@@ -52,6 +53,6 @@ def _write(figure: Figure, stream: IO[bytes], dpi: float) -> None:
     before = figure.dpi
     figure.set_dpi(dpi)
     try:
-        FigureCanvasAgg(figure).print_png(stream, metadata={"Software": None})  # type: ignore[dict-item]
+        FigureCanvasAgg(figure).print_png(stream, metadata={"Software": None})  # type: ignore[no-untyped-call]
     finally:
         figure.set_dpi(before)

@@ -39,7 +39,7 @@ def default_subtitle(strategy: GatingStrategy, panels: Sequence[Panel2D]) -> str
 
 
 def footer_lines(strategy: GatingStrategy, not_drawn: Sequence[Population]) -> list[str]:
-    """Lines at the foot: populations without a gate by reason, gates that no plot shows, and how to read the picture."""
+    """Say which populations have no gate, and why, which gates no plot shows, and how to read the picture."""
     groups: dict[str, list[str]] = {}
     for population in strategy.populations:
         if population.gate is None:

@@ -90,11 +90,12 @@ def _wish(outline: Outline, home: Rect, block: list[Text], pixels: Pixels) -> Wi
 
 def _settle(axes: Axes, block: list[Text], found: Rect | None) -> None:
     """Stack a block's texts in its place, from the bottom; a block without a place is taken away."""
-    bottom = 0.0 if found is None else found.bottom
-    for text in block:
-        if found is None:
+    if found is None:
+        for text in block:
             text.remove()
-            continue
-        x = {"left": found.left, "right": found.right}.get(str(text.get_ha()), (found.left + found.right) / 2)
+        return
+    middle, bottom = (found.left + found.right) / 2, found.bottom
+    for text in block:
+        x = {"left": found.left, "right": found.right}.get(text.get_horizontalalignment(), middle)
         text.set_position((x / axes.bbox.width, bottom / axes.bbox.height))
         bottom += size_of(text)[1]

@@ -35,11 +35,12 @@ def draw_gate(axes: Axes, outline: Outline, view: View) -> None:
     if not outline.drawn:
         return
     ok = outline.population.status == "ok"
-    style: dict[str, Any] = {"marker": "", "solid_capstyle": "butt", "solid_joinstyle": "round", "dash_capstyle": "butt"}
+    style: dict[str, Any] = {"marker": "", "solid_joinstyle": "round", "scalex": False, "scaley": False}
+    style |= {"solid_capstyle": "butt", "dash_capstyle": "butt"}
     for path in paths_of(outline.shape, view):
         x, y = path.T
         # White below all gates, so that where two cross neither is cut.
-        axes.plot(x, y, "-", color="white", linewidth=3.2, alpha=0.85, zorder=3, scalex=False, scaley=False, **style)
+        axes.plot(x, y, linestyle="-", color="white", linewidth=3.2, alpha=0.85, zorder=3, **style)
         axes.plot(
             x,
             y,
@@ -48,7 +49,5 @@ def draw_gate(axes: Axes, outline: Outline, view: View) -> None:
             linestyle="-" if ok else (0, (5, 3)),
             zorder=4,
             gid=f"gate-{outline.population.id}",
-            scalex=False,
-            scaley=False,
             **style,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nti7flow.gating.gates import Dimension
 from nti7flow.gating.histogram import Axis
@@ -12,17 +12,20 @@ from nti7flow.gating.strategy import Population
 from nti7flow.plot.events import Density
 from nti7flow.plot.labels import Label, draw_labels
 from nti7flow.plot.lines import draw_gate
-from nti7flow.plot.words import n_events_in_words
 from nti7flow.plot.outlines import Box, Outline
 from nti7flow.plot.placing import Rect
 from nti7flow.plot.style import AXIS, FRAME, INK, MUTED, TICK, font
 from nti7flow.plot.text import write_beside, write_on
 from nti7flow.plot.ticks import make_ticks
 from nti7flow.plot.view import PADDING_X, PADDING_Y, View, axis_limits
+from nti7flow.plot.words import n_events_in_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+#: Room a tick's label needs, pixels.
+LABEL_WIDTH, LABEL_HEIGHT = 34.0, 18.0
 
 
 def draw_panel(
@@ -58,7 +61,8 @@ def draw_panel(
     for outline in outlines:
         draw_gate(axes, outline, view)
     if not n_events:
-        write_on(axes, axes.bbox.width / 2, axes.bbox.height / 2, "no events", AXIS, color=MUTED, ha="center", va="center")
+        middle = axes.bbox.width / 2, axes.bbox.height / 2
+        write_on(axes, *middle, "no events", AXIS, color=MUTED, ha="center", va="center")
     return axes, draw_labels(axes, view, density, outlines, labels)
 
 
@@ -97,15 +101,18 @@ def _axes(figure: Figure, frame: Rect) -> Axes:
 
 
 def _draw_ticks(axes: Axes, panel: Panel2D, view: View) -> None:
-    for axis, dimension, limits in ((axes.xaxis, panel.x, view.x), (axes.yaxis, panel.y, view.y)):
-        ticks = make_ticks(dimension.transform, *limits)
+    sides = (
+        (axes.xaxis, panel.x.transform, view.x, LABEL_WIDTH / axes.bbox.width),
+        (axes.yaxis, panel.y.transform, view.y, LABEL_HEIGHT / axes.bbox.height),
+    )
+    for axis, transform, limits, gap in sides:
+        ticks = make_ticks(transform, *limits, gap=gap)
         axis.set_ticks(ticks.major, labels=ticks.labels, font_properties=font(TICK), color=INK)
         axis.set_ticks(ticks.minor, minor=True)
-    for which, length, width in (("major", 5.0, 0.8), ("minor", 2.5, 0.6)):
-        axes.tick_params(
-            which=which, length=length, width=width, pad=3, direction="out", color=FRAME, top=False, right=False, bottom=True, left=True
-        )
-    axes.tick_params(which="major", labelbottom=True, labelleft=True, labeltop=False, labelright=False)
+    where: dict[str, Any] = {"top": False, "right": False, "bottom": True, "left": True}
+    axes.tick_params(which="major", length=5.0, width=0.8, pad=3, direction="out", color=FRAME, **where)
+    axes.tick_params(which="minor", length=2.5, width=0.6, direction="out", color=FRAME, **where)
+    axes.tick_params(which="major", **{f"label{side}": shown for side, shown in where.items()})
 
 
 def _axis_name(dimension: Dimension) -> tuple[str, str]:

@@ -122,7 +122,7 @@ def _distance(boxes: Floats, targets: Floats) -> Floats:
 
 
 def _cumulative(grid: Floats) -> Floats:
-    """Sums over everything left of and below each cell's corner, so that a rectangle's sum takes four look-ups."""
+    """Sum over everything left of and below each cell's corner, so that a rectangle's sum takes four look-ups."""
     return np.pad(grid.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
 
 

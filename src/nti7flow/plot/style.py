@@ -36,7 +36,10 @@ def font(size: float, weight: str = "normal") -> FontProperties:
 
 
 def density_colours() -> Colormap:
-    """Matplotlib's viridis: even steps of lightness, safe for colour-blind readers; its dark end shows single events on white."""
+    """Return Matplotlib's viridis: even steps of lightness, and safe for colour-blind readers.
+
+    Its dark end is for few events, so that even a lone one is seen on white.
+    """
     import matplotlib
 
     return matplotlib.colormaps["viridis"]

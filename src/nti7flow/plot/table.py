@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from nti7flow.plot.words import NOTHING, CountLike, number, percent
 from nti7flow.plot.placing import Rect
 from nti7flow.plot.style import ALERT, DPI, HAIRLINE, INK, MUTED, SMALL, TICK
 from nti7flow.plot.text import shorten, write
+from nti7flow.plot.words import NOTHING, CountLike, number, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 #: Inches.
 ROW, HEAD, INDENT = 0.205, 0.4, 0.11
-NUMBER = 0.72
-NOTE = 0.95
-MAX_WIDTH = 5.2
+NOTE, MAX_WIDTH = 0.95, 7.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,8 @@ def make_rows(strategy: GatingStrategy, counts: Sequence[CountLike]) -> list[Row
 
 
 def _row(depth: int, count: CountLike) -> Row:
-    numbers = (number(count.n_events), percent(count.percent_parent, unit=""), percent(count.percent_lymphocytes, unit=""))
+    shares = percent(count.percent_parent, unit=""), percent(count.percent_lymphocytes, unit="")
+    numbers = (number(count.n_events), *shares)
     flagged = count.severity in ("review", "invalid")
     note = count.status if count.status != "ok" else count.severity
     colour = ALERT if flagged else MUTED if numbers[0] == NOTHING else INK
@@ -65,7 +64,8 @@ def draw_table(figure: Figure, frame: Rect, rows: Sequence[Row]) -> None:
     right = min(frame.right, frame.left + MAX_WIDTH)
     has_notes = any(row.note for row in rows)
     last = right - (NOTE if has_notes else 0.0)
-    columns = [last - NUMBER * (2 - i) for i in range(3)]
+    spacing = 0.14 * (right - frame.left)
+    columns = [last - spacing * (2 - i) for i in range(3)]
     top = frame.top
     for x, words in zip(columns, ("events", "% of\nparent", "% of\nlymph."), strict=True):
         write(figure, x, top - HEAD + 0.08, words, TICK, color=MUTED, ha="right", va="bottom", linespacing=1.15)
@@ -87,5 +87,5 @@ def draw_table(figure: Figure, frame: Rect, rows: Sequence[Row]) -> None:
 def _rule(figure: Figure, left: float, right: float, y: float) -> None:
     from matplotlib.lines import Line2D
 
-    line = Line2D([left, right], [y, y], color=HAIRLINE, linewidth=0.6, linestyle="-", marker="", transform=figure.dpi_scale_trans)
-    figure.add_artist(line)
+    style: dict[str, Any] = {"color": HAIRLINE, "linewidth": 0.6, "linestyle": "-", "marker": ""}
+    figure.add_artist(Line2D([left, right], [y, y], transform=figure.dpi_scale_trans, **style))

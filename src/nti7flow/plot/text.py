@@ -9,39 +9,26 @@ from nti7flow.plot.style import AXIS, INK, MUTED, PANEL_TITLE, SMALL, font
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.backends.backend_agg import RendererAgg
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
 
-def renderer_of(figure: Figure) -> RendererAgg:
-    """Return what measures texts in pixels."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    canvas = figure.canvas
-    assert isinstance(canvas, FigureCanvasAgg)
-    return canvas.get_renderer()
-
-
 def size_of(text: Text) -> tuple[float, float]:
     """Width and height of a text, pixels."""
-    figure = text.get_figure(root=True)
-    assert figure is not None
-    box = text.get_window_extent(renderer_of(figure))
+    box = text.get_window_extent()
     return float(box.width), float(box.height)
 
 
 def write(figure: Figure, x: float, y: float, words: str, size: float, *, weight: str = "normal", **how: Any) -> Text:
     """Write into a figure, at inches from its lower left corner."""
-    look = {"color": INK, "font_properties": font(size, weight), "parse_math": False} | how
+    look: dict[str, Any] = {"color": INK, "font_properties": font(size, weight), "parse_math": False} | how
     return figure.text(x, y, words, transform=figure.dpi_scale_trans, **look)
 
 
-def write_on(axes: Axes, x_px: float, y_px: float, words: str, size: float, *, weight: str = "normal", **how: Any) -> Text:
+def write_on(axes: Axes, x: float, y: float, words: str, size: float, *, weight: str = "normal", **how: Any) -> Text:
     """Write at pixels from the lower left corner of some axes."""
-    frame = axes.bbox
-    look = {"color": INK, "font_properties": font(size, weight), "parse_math": False, "zorder": 6} | how
-    return axes.text(x_px / frame.width, y_px / frame.height, words, transform=axes.transAxes, **look)
+    look: dict[str, Any] = {"color": INK, "font_properties": font(size, weight), "parse_math": False, "zorder": 6} | how
+    return axes.text(x / axes.bbox.width, y / axes.bbox.height, words, transform=axes.transAxes, **look)
 
 
 def write_beside(axes: Axes, name: str, detail: str, where: Literal["above", "below", "left"]) -> None:
@@ -52,7 +39,10 @@ def write_beside(axes: Axes, name: str, detail: str, where: Literal["above", "be
     upright = where == "left"
     length = axes.bbox.height if upright else axes.bbox.width
     size = PANEL_TITLE if where == "above" else AXIS
-    texts = [write_on(axes, 0, 0, name, size, weight="bold", **look), write_on(axes, 0, 0, detail, SMALL, color=MUTED, **look)]
+    texts = [
+        write_on(axes, 0, 0, name, size, weight="bold", **look),
+        write_on(axes, 0, 0, detail, SMALL, color=MUTED, **look),
+    ]
     along = 1 if upright else 0
     gap = 5.0 if detail else 0.0
     shorten(texts[0], length - gap - size_of(texts[1])[along], along)

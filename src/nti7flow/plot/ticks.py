@@ -8,8 +8,6 @@ from math import ceil, floor, isfinite, log10
 
 from nti7flow.events.transforms import Linear, Transform
 
-#: Labels stand at least this far apart, as a fraction of the axis.
-GAP = 0.075
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -22,12 +20,17 @@ class Ticks:
     minor: tuple[float, ...]
 
 
-def make_ticks(transform: Transform, low: float, high: float) -> Ticks:
-    """Ticks for an axis that shows ``low`` to ``high`` display units."""
-    return _linear(transform, low, high) if isinstance(transform, Linear) else _decades(transform, low, high)
+def make_ticks(transform: Transform, low: float, high: float, *, gap: float = 0.075) -> Ticks:
+    """Find the ticks of an axis that shows ``low`` to ``high`` display units.
+
+    Labels of decades stand at least ``gap`` apart, a fraction of the axis.
+    """
+    if isinstance(transform, Linear):
+        return _linear(transform, low, high)
+    return _decades(transform, low, high, gap * (high - low))
 
 
-def _decades(transform: Transform, low: float, high: float) -> Ticks:
+def _decades(transform: Transform, low: float, high: float, gap: float) -> Ticks:
     """0 and powers of ten as far as there is room for their labels, the rest of each decade as minor ticks."""
 
     def positions(values: Iterable[float]) -> dict[float, float]:
@@ -38,7 +41,6 @@ def _decades(transform: Transform, low: float, high: float) -> Ticks:
     top = ceil(log10(max(*ends, 1e-300)))
     exponents = range(top, top - 8, -1)  # the largest first: they have the most room
     signed = [sign * 10.0**k for sign in (1, -1) for k in exponents]
-    gap = GAP * (high - low)
     major = _spaced(positions([0.0, *signed]), {}, gap)
     lowest = min((round(log10(abs(v))) for v in major if v), default=top - 1)
     within = range(lowest - 1, top + 1)

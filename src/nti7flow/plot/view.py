@@ -18,7 +18,7 @@ LEAST_DECADES = 2.0
 #: Thresholds keep this distance from the ends of the axis, as a fraction of it.
 MARGIN = 0.18
 #: White space around the events, as a fraction of the axis: on y there are labels below and above.
-PADDING_X, PADDING_Y = 0.06, 0.11
+PADDING_X, PADDING_Y = 0.07, 0.14
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,21 +9,39 @@ class CountLike(Protocol):
     """What a picture needs to know of a population; `nti7flow.counting.fractions.Count` does."""
 
     @property
-    def population(self) -> str: ...
+    def population(self) -> str:
+        """Its id."""
+        ...
+
     @property
-    def label(self) -> str: ...
+    def label(self) -> str:
+        """Its name."""
+        ...
+
     @property
-    def n_events(self) -> int | None: ...
+    def n_events(self) -> int | None:
+        """Events in it."""
+        ...
+
     @property
-    def n_parent(self) -> int | None: ...
+    def percent_parent(self) -> float | None:
+        """Share of the parent."""
+        ...
+
     @property
-    def percent_parent(self) -> float | None: ...
+    def percent_lymphocytes(self) -> float | None:
+        """Share of the lymphocytes."""
+        ...
+
     @property
-    def percent_lymphocytes(self) -> float | None: ...
+    def status(self) -> str:
+        """Status of its gate."""
+        ...
+
     @property
-    def status(self) -> str: ...
-    @property
-    def severity(self) -> str: ...
+    def severity(self) -> str:
+        """Empty, info, review or invalid."""
+        ...
 
 
 NOTHING = "–"
@@ -44,6 +62,11 @@ def percent(value: float | None, *, unit: str = " %") -> str:
     if value is None or _unknown(value):
         return NOTHING
     return (f"{value:.1f}" if value == 0 or value >= 0.05 else "<0.1") + unit
+
+
+def with_status(words: str, status: str) -> str:
+    """Add a status that is not ``ok``: ``3.2 % · fell_back``."""
+    return words if status == "ok" else f"{words} · {status}"
 
 
 def _unknown(value: float | None) -> bool:

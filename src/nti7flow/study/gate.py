@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ def gate_study(
             gated.append(_summarise(outcome))
         if not gated:  # leaving the block without a commit leaves nothing behind
             raise InputError("\n".join(f"{r.tube.sample}: {r.error}" for r in refused))
-        folder = step.commit(_contents(plan, refused))
+        folder = step.commit(_contents(plan, refused, out))
     wanted = {"all": ("", "info", "review", "invalid"), "flagged": ("review", "invalid"), "none": ()}[figures]
     with workers(min(jobs, len(gated))) as run:
         pictures = tuple(run(draw_from, [(out, g.sample) for g in gated if g.severity in wanted]))
@@ -141,12 +142,12 @@ def _summarise(gated: GatedTube) -> GatedSummary:
     return GatedSummary(gated.tube.sample, rows, gated.quality, max(worst, key=SEVERITY_ORDER.index))
 
 
-def _contents(plan: Plan, refused: list[RefusedTube]) -> dict[str, Any]:
+def _contents(plan: Plan, refused: list[RefusedTube], out: Path) -> dict[str, Any]:
     """Provenance: the recipe, where each input was, and the software. No time, no worker count, no output folder."""
     return {
         "recipe": plan.recipe(),
         "recipe_sha256": plan.recipe_hash(),
-        "inputs": [{"sample": t.sample, "path": str(t.path), "data_set": t.data_set} for t in plan.tubes],
+        "inputs": [{"sample": t.sample, "path": _seen_from(out, t.path), "data_set": t.data_set} for t in plan.tubes],
         "refused": [{"sample": r.tube.sample, "file": r.tube.file, "error": r.error} for r in refused],
         "software": {
             "nti7flow": __version__,
@@ -154,6 +155,14 @@ def _contents(plan: Plan, refused: list[RefusedTube]) -> dict[str, Any]:
             **{name: _version(name) for name in NUMERICAL},
         },
     }
+
+
+def _seen_from(run: Path, path: Path) -> str:
+    """Path relative to the run folder: a study moves with its runs, and no name of a machine's folders is stored."""
+    try:
+        return Path(os.path.relpath(path, run.resolve())).as_posix()
+    except ValueError:  # another drive
+        return path.as_posix()
 
 
 def _version(package: str) -> str:

@@ -45,7 +45,7 @@ def replay(run: Run, *, data: Path | None = None) -> ReplayReport:
     data : Path, optional
         Folder to look for the files in, where they are no longer at their recorded place; they are known by SHA-256.
     """
-    sources = {entry["sample"]: Path(entry["path"]) for entry in run.step()["inputs"]}
+    sources = {entry["sample"]: (run.path / entry["path"]).resolve() for entry in run.step()["inputs"]}
     stored: dict[str, list[dict[str, Any]]] = {}
     for row in run.arrow("counts").to_pylist():
         stored.setdefault(row["sample"], []).append(row)

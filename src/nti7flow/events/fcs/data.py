@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nti7flow.errors import FcsError
+from nti7flow.events.fcs.text import whole_number
 
 
 def integer_keyword(keywords: Mapping[str, str], key: str, *, path: str) -> int:
     """Return a keyword as a non-negative whole number, or raise naming it."""
-    value = keywords.get(key, "").strip()
-    if not (value.isascii() and value.isdigit()):
-        raise FcsError(f"{path}: keyword {key} is {value!r}, a whole number was expected.")
-    return int(value)
+    value = whole_number(keywords.get(key, ""))
+    if value is None:
+        raise FcsError(f"{path}: keyword {key} is {keywords.get(key, '')[:60]!r}, a whole number was expected.")
+    return value
 
 
 def byte_order(keywords: Mapping[str, str], *, path: str) -> str:
@@ -42,7 +43,8 @@ def row_type(keywords: Mapping[str, str], *, path: str) -> np.dtype[np.void]:
         allowed = {"I": (8, 16, 32), "F": (32,), "D": (64,)}[kind]
         if bits not in allowed:
             raise FcsError(
-                f"{path}: channel {n} has $P{n}B={bits} with $DATATYPE={kind}; read are {', '.join(map(str, allowed))} bits."
+                f"{path}: channel {n} has $P{n}B={bits} with $DATATYPE={kind}; "
+                f"read are {', '.join(map(str, allowed))} bits."
             )
         fields.append((str(n - 1), f"{order}{'u' if kind == 'I' else 'f'}{bits // 8}"))
     return np.dtype(fields)
@@ -55,11 +57,10 @@ def decode(raw: bytes, row: np.dtype[np.void], ranges: Sequence[int | None]) -> 
     channel's range ($PnR), which cytometers fill with junk; mixed widths become the widest of them.
     """
     assert row.fields is not None
-    types = [row[i] for i in range(len(row))]
+    types = [row[i] for i in range(len(row.fields))]
     n_events = len(raw) // row.itemsize
     if types[0].kind == "f":
-        values = np.frombuffer(raw, types[0]).reshape(n_events, len(types))
-        return values
+        return np.frombuffer(raw, types[0]).reshape(n_events, len(types))
     widest = max(types, key=lambda t: t.itemsize).newbyteorder("=")
     values = np.empty((n_events, len(types)), widest, order="F")
     table = np.frombuffer(raw, row)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import BinaryIO
 
 from nti7flow.errors import FcsError
 from nti7flow.events.fcs.data import decode, integer_keyword, row_type
-from nti7flow.events.fcs.text import Header, parse_text, read_header, read_segment
+from nti7flow.events.fcs.text import Header, parse_text, read_header, read_segment, whole_number
 from nti7flow.events.panel import Panel
 from nti7flow.events.sample import Note, Sample
 
@@ -48,19 +49,25 @@ def read_fcs(path: str | Path, *, data_set: int = 0) -> Sample:
     ----------
     Spidlen J et al. Data File Standard for Flow Cytometry, version FCS 3.1. Cytometry A 2010; 77A: 97-100.
     """
+    if data_set < 0:
+        raise ValueError(f"data_set counts from 0, found {data_set}")
     path = Path(path)
     name = str(path)
     try:
+        mode = path.stat().st_mode  # before opening: a pipe would keep us waiting
+        if not stat.S_ISREG(mode):
+            kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
+            raise FcsError(f"{name}: is {kind}; an FCS file was expected.")
         with path.open("rb") as stream:
             before = os.fstat(stream.fileno())
             sample = _read(stream, before.st_size, path, data_set)
             after = os.fstat(stream.fileno())
-    except IsADirectoryError:
-        raise FcsError(f"{name}: is a folder; an FCS file was expected.") from None
     except FileNotFoundError:
         raise FcsError(f"{name}: no such file.") from None
     except PermissionError:
         raise FcsError(f"{name}: not readable with your permissions.") from None
+    except OSError as error:
+        raise FcsError(f"{name}: cannot be read: {error.strerror}.") from None
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise FcsError(f"{name}: the file changed while it was read; wait until its copy is finished.")
     return sample
@@ -75,7 +82,7 @@ def _read(stream: BinaryIO, file_size: int, path: Path, data_set: int) -> Sample
             stream, base + header.text[0], base + header.text[1], file_size=file_size, what="TEXT", path=name
         )
         keywords, oddities = parse_text(raw, path=name)
-        step = int(keywords.get("$NEXTDATA", "0") or 0) if keywords.get("$NEXTDATA", "0").isdigit() else 0
+        step = whole_number(keywords.get("$NEXTDATA", "0")) or 0
         more = step > 0 and base + step < file_size
         if index < data_set:
             if not more:
@@ -94,8 +101,13 @@ def _read(stream: BinaryIO, file_size: int, path: Path, data_set: int) -> Sample
     panel = Panel.from_keywords(keywords, path=name)
     begin, end = _data_location(header, keywords, row.itemsize, base, file_size, name, oddities)
     data = read_segment(stream, begin, end, file_size=file_size, what="DATA", path=name) if end >= begin else b""
+    if data and begin <= base + header.text[1] and end >= base + header.text[0]:
+        raise FcsError(
+            f"{name}: the DATA segment (bytes {begin} to {end}) overlaps the TEXT segment (bytes {base + header.text[0]} "
+            f"to {base + header.text[1]}): its offsets are wrong. Export the file again."
+        )
     ranges = [None if channel.range is None else int(channel.range) for channel in panel.channels]
-    stat = os.fstat(stream.fileno())
+    status = os.fstat(stream.fileno())
     return Sample(
         path=path,
         data_set=data_set,
@@ -104,7 +116,7 @@ def _read(stream: BinaryIO, file_size: int, path: Path, data_set: int) -> Sample
         panel=panel,
         keywords=keywords,
         notes=tuple(Note("fcs", text) for text in oddities),
-        file_stamp=(stat.st_size, stat.st_mtime_ns),
+        file_stamp=(status.st_size, status.st_mtime_ns),
     )
 
 
@@ -112,14 +124,13 @@ def _supplemental(
     stream: BinaryIO, keywords: dict[str, str], base: int, file_size: int, name: str, oddities: list[str]
 ) -> dict[str, str]:
     """Merge the supplemental TEXT segment, where there is one; the primary TEXT wins."""
-    begin, end = (keywords.get(key, "0") for key in ("$BEGINSTEXT", "$ENDSTEXT"))
-    if not (begin.isdigit() and end.isdigit() and 0 < int(begin) < int(end)):
+    begin, end = (whole_number(keywords.get(key, "")) or 0 for key in ("$BEGINSTEXT", "$ENDSTEXT"))
+    if not 0 < begin < end or begin == whole_number(keywords.get("$BEGINTEXT", "")):
         return keywords
-    if (base + int(begin)) >= file_size or int(begin) == int(keywords.get("$BEGINTEXT", "-1")):
+    if base + begin >= file_size:
+        oddities.append("the supplemental TEXT segment lies beyond the end of the file and was left out")
         return keywords
-    raw = read_segment(
-        stream, base + int(begin), base + int(end), file_size=file_size, what="supplemental TEXT", path=name
-    )
+    raw = read_segment(stream, base + begin, base + end, file_size=file_size, what="supplemental TEXT", path=name)
     try:
         extra, _ = parse_text(raw, path=name, required=())
     except FcsError:
@@ -139,12 +150,12 @@ def _data_location(
 ) -> tuple[int, int]:
     """First and last byte of DATA: the one claim that agrees with the file size and $TOT x row size."""
     claims = {"HEADER": header.data}
-    text = tuple(keywords.get(key, "") for key in ("$BEGINDATA", "$ENDDATA"))
-    if all(value.isdigit() for value in text):
-        claims["TEXT"] = (int(text[0]), int(text[1]))
+    begin, end = (whole_number(keywords.get(key, "")) for key in ("$BEGINDATA", "$ENDDATA"))
+    if begin is not None and end is not None:
+        claims["TEXT"] = (begin, end)
     claims = {source: claim for source, claim in claims.items() if claim[1] > 0}
     total = integer_keyword(keywords, "$TOT", path=name) if "$TOT" in keywords else None
-    if total == 0:
+    if total == 0 and all(end - begin <= 0 for begin, end in claims.values()):
         return base, base - 1
     if not claims:
         raise FcsError(f"{name}: neither HEADER nor TEXT says where the DATA segment is.")
@@ -152,7 +163,7 @@ def _data_location(
     if total is not None:
         expected = total * row_size
         # Some programs give the byte after the last one; the row count settles which is meant.
-        if expected not in sizes.values() and expected + 1 in sizes.values():
+        if row_size > 1 and expected not in sizes.values() and expected + 1 in sizes.values():
             claims = {s: (c[0], c[1] - 1) if sizes[c] == expected + 1 else c for s, c in claims.items()}
             sizes = {c: c[1] - c[0] + 1 for c in claims.values()}
             oddities.append("DATA ends one byte after the last event; $TOT was believed")

@@ -52,6 +52,12 @@ def _offset(raw: bytes, field: str, path: str) -> int:
     return int(digits)
 
 
+def whole_number(text: str) -> int | None:
+    """Read a whole number of at most 20 digits; None for anything else."""
+    digits = text.strip()
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 20 else None
+
+
 def read_segment(stream: BinaryIO, begin: int, end: int, *, file_size: int, what: str, path: str) -> bytes:
     """Read bytes ``begin..end`` (inclusive), checking them against the file size first."""
     if not HEADER_SIZE <= begin <= end < file_size:
@@ -92,16 +98,28 @@ def parse_text(raw: bytes, *, path: str, required: tuple[str, ...] = REQUIRED) -
         body = body[:-1]
     else:
         notes.append("TEXT does not end with its delimiter")
-    keywords = _pairs(_split_escaped(body, delimiter), path)
-    if keywords is None or any(key not in keywords for key in required):
-        # FCS 2.0 programs write empty values, which the escape rule would glue to their neighbours.
-        plain = _pairs(body.split(delimiter), path)
-        if plain is None or any(key not in plain for key in required):
-            found = keywords if keywords is not None else (plain or {})
-            missing = ", ".join(key for key in required if key not in found) or "the value of the last keyword"
-            raise FcsError(f"{path}: TEXT segment lacks {missing}: it is damaged or not complete.")
-        notes.append("TEXT holds empty keyword values, which the standard forbids; read as empty")
-        keywords = plain
+    pairs = _pairs(_split_escaped(body, delimiter))
+    lost = _missing(pairs, required)
+    if lost or any(delimiter in key for key, _ in pairs):
+        # FCS 2.0 programs write empty values, which the escape rule glues to the keywords around them.
+        plain = _pairs(body.split(delimiter))
+        if not _missing(plain, required) and all(key for key, _ in plain):
+            notes.append("TEXT holds empty keyword values, which the standard forbids; read as empty")
+            pairs = plain
+        elif lost:
+            raise FcsError(f"{path}: TEXT segment lacks {', '.join(lost)}: it is damaged or not complete.")
+        elif any(delimiter + "$" in key for key, _ in pairs):
+            raise FcsError(
+                f"{path}: TEXT segment holds empty values beside doubled delimiters ({delimiter * 2!r}); which of them "
+                "are part of a value cannot be known. Export the file again."
+            )
+    keywords: dict[str, str] = {}
+    for key, value in pairs:
+        if keywords.setdefault(key, value) != value:
+            raise FcsError(
+                f"{path}: keyword {key} stands twice with different values, {keywords[key]!r} and {value!r}; "
+                "which one is meant cannot be known. Export the file again."
+            )
     return keywords, notes
 
 
@@ -109,20 +127,19 @@ def _split_escaped(body: str, delimiter: str) -> list[str]:
     """Split at single delimiters; a doubled delimiter is one literal character."""
     if delimiter * 2 not in body:
         return body.split(delimiter)
-    placeholder = "\ue000"  # a private-use character never found in TEXT
+    placeholder = "\ud800"  # half a surrogate pair: no decoder makes one
     return [part.replace(placeholder, delimiter) for part in body.replace(delimiter * 2, placeholder).split(delimiter)]
 
 
-def _pairs(tokens: list[str], path: str) -> dict[str, str] | None:
+def _pairs(tokens: list[str]) -> list[tuple[str, str]]:
+    """Keywords (upper case) and values; nothing for an odd number of tokens."""
     if len(tokens) % 2:
-        return None
-    keywords: dict[str, str] = {}
-    for key, value in zip(tokens[::2], tokens[1::2], strict=True):
-        key, value = key.strip().upper(), value.strip()
-        if key in keywords and keywords[key] != value:
-            raise FcsError(
-                f"{path}: keyword {key} stands twice with different values, {keywords[key]!r} and {value!r}; "
-                "which one is meant cannot be known. Export the file again."
-            )
-        keywords[key] = value
-    return keywords
+        return []
+    return [(key.strip().upper(), value.strip()) for key, value in zip(tokens[::2], tokens[1::2], strict=True)]
+
+
+def _missing(pairs: list[tuple[str, str]], required: tuple[str, ...]) -> list[str]:
+    if not pairs:
+        return ["the value of its last keyword"]
+    found = {key for key, _ in pairs}
+    return [key for key in required if key not in found]

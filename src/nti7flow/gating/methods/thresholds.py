@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -15,6 +16,10 @@ from nti7flow.gating.methods.registry import Parameters, Placement, method
 
 Floats = NDArray[np.float64]
 Side = Literal["above", "below"]
+
+
+#: A valley is deep below this fraction of the lower mode beside it; a side with a smaller share of events is debris.
+DEEP, DEBRIS = 0.5, 0.02
 
 
 class ValleyParameters(Parameters):
@@ -100,31 +105,29 @@ def _lowest_on_the_way(density: Floats, peak: int, step: int) -> float:
 
 @method("density_valley", 1, n_dimensions=1, parameters=ValleyParameters)
 def density_valley(histogram: Histogram, parameters: ValleyParameters) -> Placement:
-    """Threshold at the lowest density between the outermost modes, in the middle of the valley floor."""
+    """Threshold at the lowest density between two modes, in the middle of the valley floor."""
     axis, n_events = histogram.axes[0], histogram.n_events
     if n_events < parameters.min_events:
         return Placement(reason=f"only {n_events} events, {parameters.min_events} are needed")
     sigma = bandwidth(n_events)
     density = smoothed(histogram, sigma)
     effective = 2.0 * np.sqrt(np.pi) * sigma / axis.width
-    modes = _weighty(histogram, density, find_modes(density, effective, parameters.significance))
+    modes = find_modes(density, effective, parameters.significance)
     if len(modes) < 2:
         where = f" at {axis.centres[modes[0]]:.2f}" if modes else ""
         return Placement(reason=f"one mode{where}: no valley", diagnostics={"n_modes": len(modes)})
-    low, high = _window(axis, parameters.window)
-    first, last = max(modes[0], low), min(modes[-1], high)
-    if first >= last:
+    valleys = _valleys(histogram, density, modes, _window(axis, parameters.window))
+    if not valleys:
         return Placement(reason="no valley inside the window", diagnostics={"n_modes": len(modes)})
-    threshold, depth = _valley_floor(density, first, last, modes)
-    left, right = modes[0], modes[-1]
+    valley = _choose(valleys, n_events, parameters.keep)
     diagnostics = {
         "n_modes": len(modes),
-        "mode_below": round(float(axis.centres[left]), 4),
-        "mode_above": round(float(axis.centres[right]), 4),
-        "valley_to_lower_mode": round(depth, 4),
-        "separation_in_bandwidths": round(float((right - left) * axis.width / sigma), 2),
+        "mode_below": round(float(axis.centres[valley.below]), 4),
+        "mode_above": round(float(axis.centres[valley.above]), 4),
+        "valley_to_lower_mode": round(valley.depth, 4),
+        "separation_in_bandwidths": round((valley.above - valley.below) * axis.width / sigma, 2),
     }
-    return _threshold(float(axis.low + threshold * axis.width), parameters.keep, diagnostics)
+    return _threshold(float(axis.low + valley.middle * axis.width), parameters.keep, diagnostics)
 
 
 def _threshold(value: float, keep: Side, diagnostics: Mapping[str, Any]) -> Placement:
@@ -132,15 +135,50 @@ def _threshold(value: float, keep: Side, diagnostics: Mapping[str, Any]) -> Plac
     return Placement(lower=lower, upper=upper, diagnostics=diagnostics)
 
 
-def _weighty(histogram: Histogram, density: Floats, modes: list[int]) -> list[int]:
-    """Of more than two modes, drop those with less than 2 % of the events: debris at an end must not draw the line."""
-    if len(modes) <= 2:
-        return modes
-    cuts = [int(a + density[a:b].argmin()) for a, b in pairwise(modes)]
-    edges = [0, *cuts, len(density)]
-    mass = [int(histogram.counts[a:b].sum()) for a, b in pairwise(edges)]
-    second = sorted(mass)[-2]
-    return [mode for mode, n in zip(modes, mass, strict=True) if n >= min(0.02 * histogram.n_events, second)]
+@dataclass(frozen=True, slots=True)
+class _Valley:
+    """The lowest ground between two neighbouring modes, in bins.
+
+    ``depth`` is its density over that of the lower of the highest modes on its two sides; ``n_below`` and ``n_above``
+    are the events on either side of it.
+    """
+
+    below: int
+    above: int
+    middle: float
+    depth: float
+    n_below: int
+    n_above: int
+
+
+def _valleys(histogram: Histogram, density: Floats, modes: list[int], window: tuple[int, int]) -> list[_Valley]:
+    """Every valley between neighbouring modes that has a part inside the window."""
+    cumulative = np.cumsum(histogram.counts)
+    valleys = []
+    for i, (below, above) in enumerate(pairwise(modes)):
+        first, last = max(below, window[0]), min(above, window[1])
+        if first >= last:
+            continue
+        lower_mode = min(density[modes[: i + 1]].max(), density[modes[i + 1 :]].max())
+        middle, bottom = _floor(density, first, last, lower_mode)
+        n_below = int(cumulative[bottom])
+        n_above = histogram.n_events - n_below
+        valleys.append(_Valley(below, above, middle, float(density[bottom] / lower_mode), n_below, n_above))
+    return valleys
+
+
+def _choose(valleys: list[_Valley], n_events: int, keep: Side) -> _Valley:
+    """Choose the valley that parts the two main populations.
+
+    Of the valleys that are deep it is the one with most events on its smaller side, so that neither a shoulder of one
+    population nor a few stray events at an end draws the line. A valley that would keep nearly everything parts off
+    debris, and is the last choice. Where no valley is deep, it is the deepest.
+    """
+    deep = [v for v in valleys if v.depth <= DEEP]
+    if not deep:
+        return min(valleys, key=lambda v: v.depth)
+    parting = [v for v in deep if (v.n_below if keep == "above" else v.n_above) >= DEBRIS * n_events]
+    return max(parting or deep, key=lambda v: min(v.n_below, v.n_above))
 
 
 def _window(axis: Axis, window: tuple[float | None, float | None]) -> tuple[int, int]:
@@ -150,22 +188,20 @@ def _window(axis: Axis, window: tuple[float | None, float | None]) -> tuple[int,
     return first, last
 
 
-def _valley_floor(density: Floats, first: int, last: int, modes: list[int]) -> tuple[float, float]:
-    """Middle of the valley floor between two bins, in bins, and its density relative to the lower outer mode.
+def _floor(density: Floats, first: int, last: int, lower_mode: float) -> tuple[float, int]:
+    """Middle of the valley floor between two bins, and the bin of the minimum.
 
     The floor is where the density stays within 2 % of the lower mode of its minimum: in an empty valley the minimum
     itself wanders with every event, the middle of the floor does not.
     """
-    lower_mode = min(density[modes[0]], density[modes[-1]])
-    stretch = density[first : last + 1]
-    bottom = first + int(stretch.argmin())
+    bottom = first + int(density[first : last + 1].argmin())
     limit = density[bottom] + 0.02 * lower_mode
     left, right = bottom, bottom
     while left > first and density[left - 1] <= limit:
         left -= 1
     while right < last and density[right + 1] <= limit:
         right += 1
-    return (left + right + 1) / 2.0, float(density[bottom] / lower_mode)
+    return (left + right + 1) / 2.0, bottom
 
 
 class TailParameters(Parameters):
