@@ -43,7 +43,7 @@ class Spillover:
 
     def __post_init__(self) -> None:
         d = len(self.detectors)
-        matrix = np.array(self.matrix, np.float64)
+        matrix = np.array(self.matrix, np.float64) if d else np.empty((0, 0))
         if matrix.shape != (d, d):
             shape = " × ".join(map(str, matrix.shape))
             raise SpilloverError(f"spillover ({self.source}): {shape} numbers for {d} detectors; it must be square.")
@@ -75,12 +75,13 @@ class Spillover:
         if not self.detectors:
             return 1.0
         singular = np.linalg.svd(self.matrix, compute_uv=False)
-        return float(singular[0] / singular[-1]) if singular[-1] > singular[0] * 1e-300 else float("inf")
+        with np.errstate(over="ignore"):
+            return float(singular[0] / singular[-1]) if singular[-1] > 0 else float("inf")
 
     @cached_property
     def compensation(self) -> NDArray[np.float64]:
         """Inverse of the matrix: compensated = raw @ compensation."""
-        inverse: NDArray[np.float64] = np.linalg.inv(self.matrix)
+        inverse = np.asarray(np.linalg.inv(self.matrix), np.float64)
         inverse.flags.writeable = False
         return inverse
 
@@ -153,7 +154,11 @@ class Spillover:
             raise SpilloverError(f"{path}: cannot be read as a CSV: {error}.") from None
         first = text.splitlines()[0] if text.strip() else ""
         separator = next((s for s in ("\t", ";", ",") if s in first), ",")
-        rows = [row for row in csv.reader(text.splitlines(), delimiter=separator) if any(cell.strip() for cell in row)]
+        try:
+            lines = list(csv.reader(text.splitlines(), delimiter=separator))
+        except csv.Error as error:
+            raise SpilloverError(f"{path}: cannot be read as a CSV: {error}.") from None
+        rows = [row for row in lines if any(cell.strip() for cell in row)]
         if len(rows) < 2:
             raise SpilloverError(f"{path}: is empty; a header row of detectors and one row per dye were expected.")
         header, body = [cell.strip() for cell in rows[0]], rows[1:]

@@ -17,6 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 LN10 = log(10.0)
+#: Above this many decades double precision no longer resolves the linear region; no instrument has half of them.
+MOST_DECADES = 20.0
 
 
 class Transform(Protocol):
@@ -121,9 +123,10 @@ class Arcsinh:
 
     def __post_init__(self) -> None:
         _check(self.t, self.m, self.a)
-        if not (self.t > 0 and self.m > 0 and 0 <= self.a <= self.m):
+        if not (self.t > 0 and 0 < self.m <= MOST_DECADES and 0 <= self.a <= self.m):
             raise ValueError(
-                f"arcsinh transform needs t > 0, m > 0 and 0 <= a <= m, found t={self.t}, m={self.m}, a={self.a}"
+                f"arcsinh transform needs t > 0, 0 < m <= {MOST_DECADES:g} and 0 <= a <= m, "
+                f"found t={self.t}, m={self.m}, a={self.a}"
             )
 
     def apply(self, values: ArrayLike) -> Floats:
@@ -171,9 +174,10 @@ class Logicle:
 
     def __post_init__(self) -> None:
         _check(self.t, self.w, self.m, self.a)
-        if not (self.t > 0 and self.m > 0 and 0 <= self.w <= self.m / 2 and -self.w <= self.a <= self.m - 2 * self.w):
+        fits = 0 <= self.w <= self.m / 2 and -self.w <= self.a <= self.m - 2 * self.w
+        if not (self.t > 0 and self.m > 0 and fits and self.m + max(self.a, 0.0) <= MOST_DECADES):
             raise ValueError(
-                "logicle transform needs t > 0, m > 0, 0 <= w <= m/2 and -w <= a <= m - 2w, "
+                f"logicle transform needs t > 0, m > 0, 0 <= w <= m/2, -w <= a <= m - 2w, m + a <= {MOST_DECADES:g}, "
                 f"found t={self.t}, w={self.w}, m={self.m}, a={self.a}"
             )
 
@@ -193,8 +197,8 @@ class Logicle:
 class _Biexponential:
     """The upper branch ``p e^(by) - c e^(-dy) + f`` for ``y >= x1``; the lower branch is its reflection in ``x1``.
 
-    ``start`` holds positions ``y`` at equal steps of ``arcsinh(x / unit)``, a scale on which the curve is nearly straight:
-    the table is entered by arithmetic, without a search.
+    ``start`` holds positions ``y`` at equal steps of ``arcsinh(x / unit)``, a scale on which the curve is nearly
+    straight: the table is entered by arithmetic, without a search.
     """
 
     p: float
@@ -222,14 +226,22 @@ class _Biexponential:
             cell = np.where(inside, position, 0.0).astype(np.intp)
             y = self.start[cell]
             y += (position - cell) * (self.start[cell + 1] - y)
-            if not inside.all():  # off the table the curve is a pure exponential
-                far = ~inside
-                y[far] = np.log(size[far] / self.p) / self.b
             y = self.halley(y, size)
+            if not inside.all():
+                far = ~inside
+                y[far] = self.beyond(size[far])
             y -= self.x1
             np.copysign(y, x, out=y)
             y += self.x1
-        return np.where(np.isfinite(x), y, x) if not inside.all() else y
+        return y
+
+    def beyond(self, x: Floats) -> Floats:
+        """Display position off the table, where the curve is nearly a pure exponential; NaN and infinity stay."""
+        y = np.asarray((np.log(x - self.f) - log(self.p)) / self.b)
+        for _ in range(3):
+            nearer = self.halley(y, x)
+            y = np.where(np.isfinite(nearer), nearer, y)
+        return y
 
     def halley(self, y: Floats, x: Floats) -> Floats:
         """One step of Halley's method for ``value(y) == x`` on the upper branch; the error becomes its cube."""
@@ -272,7 +284,8 @@ def _biexponential(transform: Logicle) -> _Biexponential:
     c, f = ca * p, -fa * p
     unit = transform.t * 10.0 ** (-transform.m + transform.w)  # about where the scale turns from linear to logarithmic
     curve = _Biexponential(p, b, c, d, f, x1, unit, 0.0, np.empty(0))
-    # The table reaches 0.3 above the visible scale: all a cytometer writes. Its rows are found by Halley from a coarse start.
+    # The table reaches 0.3 above the visible scale: all a cytometer writes. Its rows are found by Halley from a coarse
+    # start.
     fine = np.linspace(x1, 1.3, 4096)
     top = float(np.arcsinh(curve.value(fine[-1:]) / unit)[0])
     step = top / 4096
@@ -297,10 +310,13 @@ def transform_to_dict(transform: Transform) -> dict[str, Any]:
 def transform_from_dict(data: dict[str, Any]) -> Transform:
     """Rebuild a transform from `transform_to_dict`."""
     parameters = dict(data)
-    kind = parameters.pop("kind")
+    kind = parameters.pop("kind", None)
     if kind not in _KINDS:
         raise ValueError(f"unknown transform '{kind}', known: {', '.join(sorted(_KINDS))}")
-    return _KINDS[kind](**parameters)
+    try:
+        return _KINDS[kind](**parameters)
+    except TypeError as error:
+        raise ValueError(f"{kind} transform: {error}") from None
 
 
 #: Negative values this far into the tail set the width of a logicle's linear region.
@@ -322,7 +338,8 @@ def logicle_width(negatives: Floats, t: float, m: float) -> float:
     t, m : float
         Top of scale and decades of the logicle.
     """
-    low, high = 0.5, m / 2 - WIDTH_STEP
+    high = max(m / 2 - WIDTH_STEP, 0.0)
+    low = min(0.5, high)
     if negatives.size < 20:
         return low
     reference = abs(float(np.percentile(negatives, NEGATIVE_PERCENTILE)))

@@ -19,9 +19,8 @@ from nti7flow.gating.strategy import Status
 N_REPLICATES = 20
 #: A gate that fewer of its replicates than this can place at all is not held by the data.
 LEAST_PLACED = 0.75
-#: Share of the population that changes sides between replicates: above the first a person should look, above the second
-#: the gate is not placed. So many events are forgiven first, as in a small population each is a large share.
-UNSTABLE, UNPLACEABLE, FORGIVEN = 0.05, 0.10, 2
+#: Events that may change sides before a share is reckoned: in a small population each is a large one.
+FORGIVEN = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +70,14 @@ def fit_gate(
     parameters: Parameters,
     dimensions: tuple[Dimension, ...],
     replicates: Sequence[Histogram],
+    *,
+    tolerance: float,
 ) -> Fitted:
-    """Place a gate and judge it by Poisson replicates of the histogram (see `make_replicates`)."""
+    """Place a gate and judge it by Poisson replicates of the histogram (see `make_replicates`).
+
+    ``tolerance`` is the share of the population that may change sides between replicates before the gate is for review; at
+    twice that it counts as not placed.
+    """
     placement = method.fit(histogram, parameters)
     if not placement.placed:
         return Fitted(placement, histogram.n_events, math.nan, (), dict(placement.diagnostics))
@@ -92,11 +97,11 @@ def fit_gate(
     reason = ""
     if len(placed) < LEAST_PLACED * len(replicates):
         reason = f"only {len(placed)} of {len(replicates)} replicates of the data place it"
-    elif share > UNPLACEABLE:
+    elif share > 2 * tolerance:
         reason = f"{100 * min(share, 1):.0f} % of its events change sides between replicates of the data"
     if reason:
         return Fitted(Placement(reason=reason), histogram.n_events, math.nan, (), diagnostics)
-    flags = ("unstable_gate",) if share > UNSTABLE else ()
+    flags = ("unstable_gate",) if share > tolerance else ()
     return Fitted(placement, histogram.n_events, _spread(placement, placed), flags, diagnostics)
 
 

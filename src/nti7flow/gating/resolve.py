@@ -362,7 +362,8 @@ def fit_histogram(
 ) -> Fitted:
     """Fit a gate to a histogram, its own or a pooled one."""
     parameters = _on_display(method_parameters(gate), dimensions)
-    return fit_gate(histogram, find_method(gate.method), parameters, dimensions, replicates)
+    method = find_method(gate.method)
+    return fit_gate(histogram, method, parameters, dimensions, replicates, tolerance=gate.tolerance)
 
 
 def _on_display(parameters: Parameters, dimensions: tuple[Dimension, ...]) -> Parameters:

@@ -64,6 +64,13 @@ class FittedSpec(Spec):
     fit_on: Identifier | None = Field(None, description="Population whose events are fitted; the parent by default.")
     scope: Scope = Field("sample", description="Whose events are pooled for the fit.")
     params: dict[str, Any] = Field({}, description="Parameters of the method.")
+    tolerance: float = Field(
+        0.05,
+        gt=0,
+        lt=0.5,
+        description="Share of the population that may change sides between replicates of the data before the gate is for "
+        "review; at twice that it counts as not placed.",
+    )
     on_failure: Literal["fail", "absent"] | FittedSpec | FixedSpec = Field(
         "fail", description="fail; absent (no such population here); or another gate to fall back to."
     )

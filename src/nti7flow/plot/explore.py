@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from nti7flow.events.sample import Sample
 from nti7flow.events.spillover import Spillover, spillover_for
 from nti7flow.gating.gates import BooleanGate, PolygonGate, RectangleGate
-from nti7flow.gating.strategy import Members, Population, apply_gate
+from nti7flow.gating.strategy import SEVERITY, Members, Population, apply_gate
 from nti7flow.gating.template import GatingTemplate, load_template
 from nti7flow.gating.values import DisplayValues
 from nti7flow.plot.figure import Picture, blank
@@ -20,9 +20,9 @@ from nti7flow.plot.outlines import find_outlines
 from nti7flow.plot.panel import draw_panel
 from nti7flow.plot.placing import Rect
 from nti7flow.plot.shown import SHOWN, chosen_rows, dimension_of, panel_of, plain_scales
-from nti7flow.plot.style import MUTED, SMALL
+from nti7flow.plot.style import MUTED, SMALL, colour_of
 from nti7flow.plot.text import write
-from nti7flow.plot.words import percent, with_status
+from nti7flow.plot.words import percent
 
 #: Inches.
 WIDTH, HEIGHT = 5.6, 5.0
@@ -113,7 +113,8 @@ def _label(population: Population, values: DisplayValues, members: Members, n_sh
     apply_gate(values, population, members)
     inside = members.rows(population.id)
     share = None if inside is None or not n_shown else 100.0 * len(inside) / n_shown
-    return Label(population.label, with_status(percent(share), population.status))
+    status = "" if population.status == "ok" else population.status
+    return Label(population.label, percent(share), status, colour_of(SEVERITY[population.status]))
 
 
 def _say(picture: Picture, remarks: dict[str, list[Population]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from nti7flow.plot.lines import paths_of
 from nti7flow.plot.outlines import Bound, Box, Outline
 from nti7flow.plot.pixels import Pixels
 from nti7flow.plot.placing import INSET, Rect, Wish, place
-from nti7flow.plot.style import ALERT, INK, SMALL, VALUE, halo
+from nti7flow.plot.style import INK, SMALL, VALUE
 from nti7flow.plot.text import size_of, wrap, write_on
 from nti7flow.plot.view import View
 
@@ -30,11 +30,12 @@ GID = "gate-label"
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What is written beside a gate: whose it is, its share, and whether a person should look."""
+    """What is written beside a gate: whose it is, its share, its status if there is something to say, and how loud."""
 
     name: str
     value: str
-    alert: bool = False
+    status: str = ""
+    colour: str = INK
 
 
 def draw_labels(
@@ -54,17 +55,16 @@ def draw_labels(
 
 
 def _block(axes: Axes, label: Label, outline: Outline, home: Rect) -> list[Text]:
-    """Value and name as two texts, the lower one first, not yet in their place."""
-    look = {"color": ALERT if label.alert else INK, "ha": _sides(outline)[0], "va": "bottom", "gid": GID}
-    value = write_on(axes, 0, 0, label.value, VALUE, weight="bold", path_effects=halo(3.0), **look)
-    if not label.name:
-        return [value]
-    name = write_on(axes, 0, 0, label.name, SMALL, path_effects=halo(3.0), **look)
-    wrap(name, min(WIDEST, home.right - home.left - 2 * INSET))
-    return [value, name]
+    """Name, value and status as texts of their own, the lowest first, not yet in their place."""
+    look = {"color": label.colour, "ha": sides_of(outline)[0], "va": "bottom", "gid": GID}
+    lines = ((label.status, SMALL, "normal"), (label.value, VALUE, "bold"), (label.name, SMALL, "normal"))
+    block = [write_on(axes, 0, 0, words, size, weight=weight, **look) for words, size, weight in lines if words]
+    for text in block:
+        wrap(text, min(WIDEST, home.right - home.left - 2 * INSET))
+    return block
 
 
-def _sides(outline: Outline) -> tuple[str, str]:
+def sides_of(outline: Outline) -> tuple[str, str]:
     """Where in its box a label stands: away from the thresholds, above where nothing says otherwise."""
     if not isinstance(outline.shape, Box):
         return "center", "center"
@@ -83,7 +83,7 @@ def _wish(outline: Outline, home: Rect, block: list[Text], pixels: Pixels) -> Wi
     if not isinstance(outline.shape, Box):
         points = pixels.along(paths_of(outline.shape, pixels.view)[0])
         return Wish(size, home, points if len(points) else np.array([[pixels.width / 2, pixels.height / 2]]))
-    across, up = _sides(outline)
+    across, up = sides_of(outline)
     x = {"left": home.left + INSET, "right": home.right - INSET}.get(across, (home.left + home.right) / 2)
     return Wish(size, home, np.array([[x, home.top - INSET if up == "top" else home.bottom + INSET]]))
 
@@ -94,8 +94,19 @@ def _settle(axes: Axes, block: list[Text], found: Rect | None) -> None:
         for text in block:
             text.remove()
         return
+    _draw_background(axes, found)
     middle, bottom = (found.left + found.right) / 2, found.bottom
     for text in block:
         x = {"left": found.left, "right": found.right}.get(text.get_horizontalalignment(), middle)
         text.set_position((x / axes.bbox.width, bottom / axes.bbox.height))
         bottom += size_of(text)[1]
+
+
+def _draw_background(axes: Axes, rect: Rect) -> None:
+    """Lighten what is below a label. Outlined letters would do, but Matplotlib draws those unhinted, so blurred."""
+    from matplotlib.patches import Rectangle
+
+    corner = ((rect.left - 1) / axes.bbox.width, (rect.bottom - 1) / axes.bbox.height)
+    size = ((rect.right - rect.left + 2) / axes.bbox.width, (rect.top - rect.bottom + 2) / axes.bbox.height)
+    style: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "zorder": 5}
+    axes.add_patch(Rectangle(corner, *size, transform=axes.transAxes, **style))

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nti7flow.gating.strategy import SEVERITY
 from nti7flow.plot.outlines import Box, Outline
-from nti7flow.plot.style import ALERT, INK
+from nti7flow.plot.style import colour_of
 from nti7flow.plot.view import View
 
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ def paths_of(shape: Box | Floats, view: View) -> list[Floats]:
 
 
 def draw_gate(axes: Axes, outline: Outline, view: View) -> None:
-    """Draw a gate's bounds: solid where it was placed as asked for, dashed and in colour for any other status."""
+    """Draw a gate's bounds: solid where it was placed as asked for, dashed for any other status."""
     if not outline.drawn:
         return
-    ok = outline.population.status == "ok"
+    status = outline.population.status
     style: dict[str, Any] = {"marker": "", "solid_joinstyle": "round", "scalex": False, "scaley": False}
     style |= {"solid_capstyle": "butt", "dash_capstyle": "butt"}
     for path in paths_of(outline.shape, view):
@@ -44,9 +45,9 @@ def draw_gate(axes: Axes, outline: Outline, view: View) -> None:
         axes.plot(
             x,
             y,
-            color=INK if ok else ALERT,
+            color=colour_of(SEVERITY[status]),
             linewidth=1.25,
-            linestyle="-" if ok else (0, (5, 3)),
+            linestyle="-" if status == "ok" else (0, (5, 3)),
             zorder=4,
             gid=f"gate-{outline.population.id}",
             **style,

@@ -10,14 +10,14 @@ from nti7flow.gating.histogram import Axis
 from nti7flow.gating.picture import Panel2D
 from nti7flow.gating.strategy import Population
 from nti7flow.plot.events import Density
-from nti7flow.plot.labels import Label, draw_labels
+from nti7flow.plot.labels import Label, draw_labels, sides_of
 from nti7flow.plot.lines import draw_gate
 from nti7flow.plot.outlines import Box, Outline
 from nti7flow.plot.placing import Rect
 from nti7flow.plot.style import AXIS, FRAME, INK, MUTED, TICK, font
 from nti7flow.plot.text import write_beside, write_on
 from nti7flow.plot.ticks import make_ticks
-from nti7flow.plot.view import PADDING_X, PADDING_Y, View, axis_limits
+from nti7flow.plot.view import PADDING, View, axis_limits
 from nti7flow.plot.words import n_events_in_words
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: Room a tick's label needs, pixels.
-LABEL_WIDTH, LABEL_HEIGHT = 34.0, 18.0
+TICK_WIDTH, TICK_HEIGHT = 34.0, 18.0
+#: Height of a label in a corner, pixels; in a narrow plot it has a line more.
+CORNER, CORNER_NARROW, NARROW = 42.0, 56.0, 350.0
 
 
 def draw_panel(
@@ -40,8 +42,8 @@ def draw_panel(
     list of Population
         Those whose label found no room.
     """
-    view = view_of(panel, outlines)
     axes = _axes(figure, frame)
+    view = view_of(panel, outlines, (float(axes.bbox.width), float(axes.bbox.height)))
     density = Density.of(panel, view, (round(axes.bbox.width), round(axes.bbox.height)))
     axes.imshow(
         density.image(),
@@ -66,15 +68,27 @@ def draw_panel(
     return axes, draw_labels(axes, view, density, outlines, labels)
 
 
-def view_of(panel: Panel2D, outlines: Sequence[Outline]) -> View:
-    """Limits of a panel that show its events and its gates."""
+def view_of(panel: Panel2D, outlines: Sequence[Outline], size: tuple[float, float]) -> View:
+    """Limits of a panel, ``size`` pixels large, that show its events, its gates and, above and below, labels."""
     dense = panel.dense()
     limits = []
-    sides = ((panel.x_axis, panel.x.transform, PADDING_X), (panel.y_axis, panel.y.transform, PADDING_Y))
+    sides = (
+        (panel.x_axis, panel.x.transform, (PADDING, PADDING)),
+        (panel.y_axis, panel.y.transform, _padding_y(outlines, size)),
+    )
     for side, (axis, transform, padding) in enumerate(sides):
         bounds, ends = _marks(outlines, side, axis)
         limits.append(axis_limits(axis, dense.sum(axis=1 - side), transform, bounds=bounds, ends=ends, padding=padding))
     return View(*limits)
+
+
+def _padding_y(outlines: Sequence[Outline], size: tuple[float, float]) -> tuple[float, float]:
+    """White space below and above the events, more where labels stand in corners, as fractions of their range."""
+    width, height = size
+    where = {sides_of(outline)[1] for outline in outlines if outline.labelled}
+    room = CORNER if width > NARROW else CORNER_NARROW
+    below, above = (room if side in where else PADDING * height for side in ("bottom", "top"))
+    return below / (height - below - above), above / (height - below - above)
 
 
 def _marks(outlines: Sequence[Outline], side: int, axis: Axis) -> tuple[list[float], list[float]]:
@@ -102,8 +116,8 @@ def _axes(figure: Figure, frame: Rect) -> Axes:
 
 def _draw_ticks(axes: Axes, panel: Panel2D, view: View) -> None:
     sides = (
-        (axes.xaxis, panel.x.transform, view.x, LABEL_WIDTH / axes.bbox.width),
-        (axes.yaxis, panel.y.transform, view.y, LABEL_HEIGHT / axes.bbox.height),
+        (axes.xaxis, panel.x.transform, view.x, TICK_WIDTH / axes.bbox.width),
+        (axes.yaxis, panel.y.transform, view.y, TICK_HEIGHT / axes.bbox.height),
     )
     for axis, transform, limits, gap in sides:
         ticks = make_ticks(transform, *limits, gap=gap)

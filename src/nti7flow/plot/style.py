@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from matplotlib.font_manager import FontProperties
-    from matplotlib.patheffects import AbstractPathEffect
 
 INK = "#16202b"
 MUTED = "#66717d"
@@ -20,7 +19,7 @@ ALERT = "#b23c00"
 DPI = 100
 
 #: Points.
-TITLE, SUBTITLE, PANEL_TITLE, AXIS, SMALL, TICK, VALUE = 15.0, 10.0, 10.5, 10.0, 8.5, 8.0, 10.5
+TITLE, SUBTITLE, PANEL_TITLE, AXIS, SMALL, TICK, VALUE = 15.0, 10.5, 11.0, 10.5, 9.0, 9.0, 11.0
 
 
 @cache
@@ -45,8 +44,6 @@ def density_colours() -> Colormap:
     return matplotlib.colormaps["viridis"]
 
 
-def halo(width: float) -> list[AbstractPathEffect]:
-    """White outline that keeps lines and letters readable on any density."""
-    from matplotlib.patheffects import Normal, Stroke
-
-    return [Stroke(linewidth=width, foreground="white"), Normal()]
+def colour_of(severity: str) -> str:
+    """Return the colour of words and lines: what a person should look at stands out."""
+    return ALERT if severity in ("review", "invalid") else INK

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nti7flow.plot.placing import Rect
-from nti7flow.plot.style import ALERT, DPI, HAIRLINE, INK, MUTED, SMALL, TICK
+from nti7flow.plot.style import ALERT, DPI, HAIRLINE, MUTED, SMALL, TICK, colour_of
 from nti7flow.plot.text import shorten, write
 from nti7flow.plot.words import NOTHING, CountLike, number, percent
 
@@ -48,9 +48,11 @@ def make_rows(strategy: GatingStrategy, counts: Sequence[CountLike]) -> list[Row
 def _row(depth: int, count: CountLike) -> Row:
     shares = percent(count.percent_parent, unit=""), percent(count.percent_lymphocytes, unit="")
     numbers = (number(count.n_events), *shares)
-    flagged = count.severity in ("review", "invalid")
-    note = count.status if count.status != "ok" else count.severity
-    colour = ALERT if flagged else MUTED if numbers[0] == NOTHING else INK
+    colour = colour_of(count.severity)
+    flagged = colour == ALERT
+    note = count.status if count.status != "ok" else count.severity if flagged else ""
+    if not flagged and numbers[0] == NOTHING:
+        colour = MUTED
     return Row(depth, count.label, numbers, f"▲ {note}" if flagged else note, colour)
 
 

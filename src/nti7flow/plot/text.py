@@ -55,8 +55,12 @@ def write_beside(axes: Axes, name: str, detail: str, where: Literal["above", "be
 
 
 def shorten(text: Text, length: float, along: int = 0) -> None:
-    """Cut a text to a length in pixels, with an ellipsis; ``along`` is 1 for upright text."""
-    words = text.get_text()
+    """Fit a text into a length in pixels: somewhat smaller, then with an ellipsis; ``along`` is 1 for upright text."""
+    words, size = text.get_text(), float(text.get_fontsize())
+    weight = "bold" if text.get_fontproperties() == font(size, "bold") else "normal"
+    while size > SMALL and size_of(text)[along] > length:
+        size -= 0.5
+        text.set_fontproperties(font(size, weight))
     while len(words) > 1 and size_of(text)[along] > length:
         words = words[:-1].rstrip()
         text.set_text(words + "…")

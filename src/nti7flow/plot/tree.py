@@ -13,10 +13,10 @@ from nti7flow.plot.labels import Label
 from nti7flow.plot.layout import EDGE, LINE, WIDTH, Plan
 from nti7flow.plot.outlines import find_outlines
 from nti7flow.plot.panel import draw_panel
-from nti7flow.plot.style import MUTED, SMALL, SUBTITLE, TITLE
+from nti7flow.plot.style import INK, MUTED, SMALL, SUBTITLE, TITLE, colour_of
 from nti7flow.plot.table import draw_table, make_rows, table_height
 from nti7flow.plot.text import write
-from nti7flow.plot.words import CountLike, percent, with_status
+from nti7flow.plot.words import CountLike, percent
 
 
 class Gated(Protocol):
@@ -93,7 +93,7 @@ def gating_tree(
     if crowded:
         footer[-1] += f" No room for a label: {', '.join(crowded)}."
     for i, line in enumerate(reversed(footer)):
-        write(picture, EDGE, EDGE + i * LINE, line, SMALL, color=MUTED, va="baseline")
+        write(picture, EDGE, EDGE + i * LINE, line, SMALL, color=INK if i else MUTED, va="baseline")
     return picture
 
 
@@ -101,6 +101,6 @@ def make_labels(strategy: GatingStrategy, counts: Sequence[CountLike]) -> dict[s
     """Say of each gate its share of the parent, and its status where that is not ``ok``."""
     labels = {population.id: Label(population.label, percent(None)) for population in strategy.populations}
     for count in counts:
-        value = with_status(percent(count.percent_parent), count.status)
-        labels[count.population] = Label(count.label, value, count.severity in ("review", "invalid"))
+        status = "" if count.status == "ok" else count.status
+        labels[count.population] = Label(count.label, percent(count.percent_parent), status, colour_of(count.severity))
     return labels

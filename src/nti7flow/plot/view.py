@@ -17,8 +17,8 @@ LOW_TAIL = 0.005
 LEAST_DECADES = 2.0
 #: Thresholds keep this distance from the ends of the axis, as a fraction of it.
 MARGIN = 0.18
-#: White space around the events, as a fraction of the axis: on y there are labels below and above.
-PADDING_X, PADDING_Y = 0.07, 0.14
+#: White space around the events, as a fraction of their range.
+PADDING = 0.07
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +36,22 @@ def axis_limits(
     *,
     bounds: Iterable[float],
     ends: Iterable[float],
-    padding: float,
+    padding: tuple[float, float],
 ) -> tuple[float, float]:
     """Limits that show the events and the gates, and leave out empty space.
 
-    Thresholds (``bounds``) keep their distance from the ends of the axis, polygons need only be seen whole (``ends``).
+    ``padding`` is white space below and above the events, as fractions of their range. Thresholds (``bounds``) keep their distance from the ends of the axis, polygons need only be seen whole (``ends``).
     """
     first, last = _occupied(marginal)
     low, high = axis.low + first * axis.width, axis.low + last * axis.width
-    low, high = low - padding * (high - low), high + padding * (high - low)
+    low, high = low - padding[0] * (high - low), high + padding[1] * (high - low)
     for marks, margin in ((ends, 0.04), (bounds, MARGIN)):
         for mark in marks:
             span = max(high, mark) - min(low, mark)
             low, high = min(low, mark - margin * span), max(high, mark + margin * span)
     if isinstance(transform, Linear):  # from 0, unless there are events below
         zero = float(transform.apply(0.0))
-        return (zero if low + padding * (high - low) > zero else low), high
+        return (zero if axis.low + first * axis.width >= zero else low), high
     missing = LEAST_DECADES * _decade(transform) - (high - low)
     if missing > 0:
         above = min(missing / 2, max(1.05 - high, 0.0))

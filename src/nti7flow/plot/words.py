@@ -64,11 +64,6 @@ def percent(value: float | None, *, unit: str = " %") -> str:
     return (f"{value:.1f}" if value == 0 or value >= 0.05 else "<0.1") + unit
 
 
-def with_status(words: str, status: str) -> str:
-    """Add a status that is not ``ok``: ``3.2 % · fell_back``."""
-    return words if status == "ok" else f"{words} · {status}"
-
-
 def _unknown(value: float | None) -> bool:
     """Null, in memory (None) or read back from a table (NaN)."""
     return value is None or value != value

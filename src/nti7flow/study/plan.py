@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,8 @@ from nti7flow.gating.yaml_source import read_yaml
 from nti7flow.trial import SampleRow, read_samples
 
 SUFFIXES = (".fcs", ".lmd")
+#: Bytes of a sample name: results are stored in files of that name, which may have 255.
+LONGEST_NAME = 200
 
 
 class Sheets(BaseModel):
@@ -128,39 +131,62 @@ def make_plan(
         Nothing to gate, or a study, sheet or template with mistakes.
     """
     places = [Path(path) for path in paths]
-    if spillover not in (None, "keyword", "none"):
-        Spillover.from_csv(spillover)  # a mistake in the matrix is said once, before any tube is opened
-    if len(places) == 1 and places[0].suffix.lower() in (".yaml", ".yml"):
-        return _study_plan(places[0], template, spillover, markers or {})
+    studies = [place for place in places if place.suffix.lower() in (".yaml", ".yml") and not place.is_dir()]
+    if studies and len(places) > 1:
+        raise ConfigError(f"{studies[0]}: a study.yaml names its own files; give it alone.")
+    if studies:
+        return _study_plan(studies[0], template, spillover, markers or {})
     if template is None:
         raise ConfigError("which template? Say --template tbnk (see: nti7flow templates), or give a study.yaml.")
     loaded = load_template(template)
     tubes = _found_tubes(places, loaded.reference)
-    return Plan(tubes, {loaded.reference: loaded}, _absolute(spillover or "keyword"), dict(markers or {}))
+    return Plan(tubes, {loaded.reference: loaded}, _checked(spillover or "keyword"), dict(markers or {}))
 
 
-def _absolute(spillover: str, folder: Path | None = None) -> str:
-    return spillover if spillover in ("keyword", "none") else str((folder or Path()).joinpath(spillover).resolve())
+def _checked(spillover: str, folder: Path | None = None) -> str:
+    """Return a choice of matrix with its path made absolute; a mistake in it is said once, before tubes are opened."""
+    if spillover in ("keyword", "none"):
+        return spillover
+    path = (folder or Path()).joinpath(spillover).resolve()
+    Spillover.from_csv(path)
+    return str(path)
 
 
 def _found_tubes(paths: Sequence[Path], template: str) -> tuple[Tube, ...]:
     """Return tubes for files and folders, sorted by path and each named after its file."""
     found: dict[Path, str] = {}
     for path in paths:
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-            if not inside:
-                raise ConfigError(f"{path}: the folder holds no .fcs or .lmd files.")
-            found |= {p.resolve(): p.relative_to(path).as_posix() for p in inside}
-        elif path.exists():
-            found.setdefault(path.resolve(), path.name)
-        else:
-            raise ConfigError(f"{path}: no such file or folder.")
+        for file, name in _files(path):
+            # A file met twice goes by its longest name, whichever was given first.
+            found[file] = max(found.get(file, ""), name, key=lambda text: (len(text), text))
     if not found:
         raise ConfigError("nothing to gate: give FCS files, folders or a study.yaml.")
+    for file in found:
+        _check_name(file)
     names = _names(list(found.values()))
     tubes = [Tube(name, path, file, 0, template) for (path, file), name in zip(found.items(), names, strict=True)]
     return tuple(sorted(tubes, key=lambda tube: tube.sample))
+
+
+def _files(path: Path) -> Iterator[tuple[Path, str]]:
+    """Each file that a path stands for, with its name relative to the folder."""
+    if path.is_dir():
+        # Hidden files are not the lab's: a Mac leaves "._tube.fcs" beside every "tube.fcs" on a stick.
+        names = [p.relative_to(path) for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
+        shown = sorted(name for name in names if not any(part.startswith(".") for part in name.parts))
+        if not shown:
+            raise ConfigError(f"{path}: the folder holds no .fcs or .lmd files.")
+        yield from (((path / name).resolve(), name.as_posix()) for name in shown)
+    elif path.exists():
+        yield path.resolve(), path.name
+    else:
+        raise ConfigError(f"{path}: no such file or folder.")
+
+
+def _check_name(file: Path) -> None:
+    """Refuse a name that no table, terminal or JSON file can hold: control characters, bytes that are not UTF-8."""
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in str(file)):
+        raise ConfigError(f"{str(file)!r}: the name holds a control character or is not UTF-8; rename the file.")
 
 
 def _names(files: list[str]) -> list[str]:
@@ -171,11 +197,16 @@ def _names(files: list[str]) -> list[str]:
         stem if folded.count(stem.casefold()) == 1 else file.replace("/", "_")
         for stem, file in zip(stems, files, strict=True)
     ]
-    twice = sorted({name for name in names if [n.casefold() for n in names].count(name.casefold()) > 1})
-    if twice:
-        raise ConfigError(
-            f"two files would both be sample '{twice[0]}'; gate their common folder, or name them in a sheet."
-        )
+    first: dict[str, str] = {}
+    for name, file in sorted(zip(names, files, strict=True)):
+        if name.casefold() in first:
+            raise ConfigError(
+                f"{first[name.casefold()]} and {file} would both be sample '{name}' (case does not count); gate the "
+                "folder that holds both, rename one, or name them in a sheet."
+            )
+        first[name.casefold()] = file
+        if len(name.encode()) > LONGEST_NAME:
+            raise ConfigError(f"{file}: makes a sample name of more than {LONGEST_NAME} bytes; name it in a sheet.")
     return names
 
 
@@ -189,7 +220,7 @@ def _study_plan(path: Path, template: str | Path | None, spillover: str | None, 
         loaded = {panel: load_template(template) for panel in study.templates}
     else:
         loaded = {panel: load_template(_template_reference(ref, folder)) for panel, ref in study.templates.items()}
-    problems: list[str] = []
+    problems = list(_clashes(loaded))
     tubes = []
     for row in rows:
         panel = row.panel or (next(iter(loaded)) if len(loaded) == 1 else "")
@@ -206,11 +237,23 @@ def _study_plan(path: Path, template: str | Path | None, spillover: str | None, 
     return Plan(
         tubes=tuple(sorted(tubes, key=lambda tube: tube.sample)),
         templates={t.reference: t for t in loaded.values()},
-        spillover=_absolute(spillover) if spillover is not None else _absolute(study.compensation, folder),
+        spillover=_checked(spillover) if spillover is not None else _checked(study.compensation, folder),
         markers=dict(markers),
         study=study.study,
         sheets={"samples": file_sha256(sheet)},
     )
+
+
+def _clashes(loaded: Mapping[str, GatingTemplate]) -> Iterator[str]:
+    """Templates that go by one name and version but differ: which one made a count could not be told."""
+    first: dict[str, GatingTemplate] = {}
+    for template in loaded.values():
+        other = first.setdefault(template.reference, template)
+        if other.recipe_hash != template.recipe_hash:
+            yield (
+                f"{other.source} and {template.source} both say {template.reference} but differ; "
+                "give the changed one its own name or version."
+            )
 
 
 def _template_reference(reference: str, folder: Path) -> str | Path:

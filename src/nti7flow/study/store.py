@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import secrets
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 RUN_SCHEMA = "nti7flow/run/1"
 STEP_SCHEMA = "nti7flow/step/1"
+_STEP_NAME = re.compile(r"\d\d+-[a-z]+")
+_LEFTOVER = re.compile(r"\..+\.tmp")
 
 
 def canonical_json(value: object) -> str:
@@ -46,29 +50,43 @@ class StepWriter:
 
     def __init__(self, run: Path, name: str) -> None:
         self.run = run
-        self.index = _read_index(run)
-        self.number = len(self.index["steps"]) + 1
-        self.name = f"{self.number:02d}-{name}"
-        self.final = run / "steps" / self.name
-        self.folder = run / "steps" / f".{self.name}.{os.getpid()}.tmp"
+        self.name = name
+        _read_index(run)  # a folder that cannot take a step is refused before any work is done
+        # Not named after the process: in a container its number is the same every time.
+        self.folder = run / "steps" / f".{name}.{secrets.token_hex(4)}.tmp"
+        self._made: list[Path] = []
         self._growing: dict[str, Any] = {}
         self._rows: dict[str, list[Mapping[str, Any]]] = {}
 
     def __enter__(self) -> StepWriter:
         try:
-            self.folder.mkdir(parents=True)
+            for folder in reversed((self.folder, *self.folder.parents)):
+                with suppress(FileExistsError):
+                    folder.mkdir()
+                    self._made.append(folder)
         except OSError as error:
-            raise StoreError(f"{self.run}: cannot be written: {error.strerror}.") from None
+            self._undo()
+            raise self._unwritable(error) from None
         return self
 
-    def __exit__(self, kind: object, *_: object) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         for writer in self._growing.values():
-            writer.close()
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
-            for folder in (self.folder.parent, self.run):
-                with suppress(OSError):  # not empty: something else lives there
-                    folder.rmdir()
+            with suppress(OSError):  # the disk is full: there is nothing to keep
+                writer.close()
+        self._undo()
+        if isinstance(error, OSError):
+            raise self._unwritable(error) from None
+
+    def _undo(self) -> None:
+        """Remove what was written and the folders made for it; after a commit there is nothing to remove."""
+        if self._made and self._made[-1] == self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        for folder in reversed(self._made):
+            with suppress(OSError):  # not empty: a step, or something else, lives there
+                folder.rmdir()
+
+    def _unwritable(self, error: OSError) -> StoreError:
+        return StoreError(f"{self.run}: cannot be written: {error.strerror or error}.")
 
     def add_rows(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
         """Collect rows of a table that people read."""
@@ -100,20 +118,44 @@ class StepWriter:
         hashes = {
             p.relative_to(self.folder).as_posix(): _sha256(p) for p in sorted(self.folder.rglob("*")) if p.is_file()
         }
-        parent = self.index["steps"][-1]["sha256"] if self.index["steps"] else None
-        step = {"schema": STEP_SCHEMA, "name": self.name, "parent": parent, "files": hashes, **contents}
+        with _locked(self.run):
+            return self._append({"schema": STEP_SCHEMA, "files": hashes, **contents})
+
+    def _append(self, step: dict[str, Any]) -> Path:
+        """Make the step the last one; its number and parent are those of this moment, whoever else wrote meanwhile."""
+        before = _read_index(self.run)["steps"]
+        step |= {"name": f"{len(before) + 1:02d}-{self.name}", "parent": before[-1]["sha256"] if before else None}
         (self.folder / "step.json").write_text(canonical_json(step), encoding="utf-8", newline="\n")
-        for path in self.folder.rglob("*"):
+        for path in (*self.folder.rglob("*"), self.folder):
             _flush(path)
-        _flush(self.folder)
-        self.folder.rename(self.final)
-        _flush(self.final.parent)
-        entry = {"name": self.name, "sha256": _sha256(self.final / "step.json")}
-        index = {"schema": RUN_SCHEMA, "steps": [*self.index["steps"], entry]}
-        _replace(self.run / "run.json", canonical_json(index))
+        final = self.folder.with_name(step["name"])
+        if final.exists():  # of a process that died before it could write the index: nobody has seen it
+            shutil.rmtree(final)
+        self.folder.rename(final)
+        _flush(final.parent)
+        try:
+            entry = {"name": step["name"], "sha256": _sha256(final / "step.json")}
+            _replace(self.run / "run.json", canonical_json({"schema": RUN_SCHEMA, "steps": [*before, entry]}))
+        except OSError:
+            shutil.rmtree(final, ignore_errors=True)
+            raise
         if COUNTS.name in self._rows:
-            _replace(self.run / "counts.csv", (self.final / "counts.csv").read_text(encoding="utf-8"))
-        return self.final
+            _replace(self.run / "counts.csv", (final / "counts.csv").read_text(encoding="utf-8"))
+        return final
+
+
+@contextmanager
+def _locked(run: Path) -> Iterator[None]:
+    """One writer at a time. The lock is the kernel's and goes with the process: a crash leaves none behind."""
+    descriptor = os.open(run, os.O_RDONLY)
+    try:
+        with suppress(ImportError, OSError):  # not on this system, or not on this file system
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _write_table(folder: Path, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -142,25 +184,50 @@ def _flush(path: Path) -> None:
 def _replace(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old or the new one, never half."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    beside.write_text(text, encoding="utf-8", newline="\n")
-    _flush(beside)
-    beside.replace(path)
+    try:
+        beside.write_text(text, encoding="utf-8", newline="\n")
+        _flush(beside)
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def _read_index(run: Path) -> dict[str, Any]:
     """Index of a run folder; a new or empty folder has no steps. Anything else is refused."""
     path = run / "run.json"
     if not path.exists():
-        if run.exists() and (not run.is_dir() or any(run.iterdir())):
+        if run.exists() and not (run.is_dir() and _only_leftovers(run)):
             raise StoreError(f"{run}: is not empty and not a run folder (no run.json); choose another --out.")
         return {"schema": RUN_SCHEMA, "steps": []}
     try:
         index: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise StoreError(f"{path}: cannot be read: {error}.") from None
-    if index.get("schema") != RUN_SCHEMA:
-        raise StoreError(f"{path}: schema {index.get('schema')!r}; this version reads {RUN_SCHEMA!r}.")
+    schema = index.get("schema") if isinstance(index, dict) else None
+    if schema != RUN_SCHEMA:
+        raise StoreError(f"{path}: schema {schema!r}; this version reads {RUN_SCHEMA!r}.")
+    steps = index.get("steps")
+    if not (isinstance(steps, list) and all(map(_is_entry, steps))):
+        raise StoreError(f"{path}: was altered after the run: it does not list steps with a name and a hash.")
     return index
+
+
+def _is_entry(entry: object) -> bool:
+    if not isinstance(entry, dict) or not isinstance(entry.get("sha256"), str):
+        return False
+    return _STEP_NAME.fullmatch(str(entry.get("name"))) is not None
+
+
+def _only_leftovers(run: Path) -> bool:
+    """Whether a folder holds nothing, or only what a process left that died while writing the first step."""
+    for path in run.iterdir():
+        if path.name == "steps" and path.is_dir():
+            if not all(_LEFTOVER.fullmatch(p.name) or _STEP_NAME.fullmatch(p.name) for p in path.iterdir()):
+                return False
+        elif not _LEFTOVER.fullmatch(path.name):
+            return False
+    return True
 
 
 def open_run(path: str | Path) -> Run:
@@ -190,6 +257,7 @@ class Run:
         self.path = path
         self.index = _read_index(path)
         self._checked: set[Path] = set()
+        self._opened: dict[str, tuple[Path, dict[str, Any]]] = {}
 
     @property
     def steps(self) -> list[str]:
@@ -198,18 +266,31 @@ class Run:
 
     def step_folder(self, kind: str = "gate") -> Path:
         """Folder of the newest step of a kind, checked against its hash in the index."""
-        for entry in reversed(self.index["steps"]):
-            if entry["name"].partition("-")[2] == kind:
-                folder: Path = self.path / "steps" / entry["name"]
-                if not (folder / "step.json").is_file() or _sha256(folder / "step.json") != entry["sha256"]:
-                    raise StoreError(f"{folder}: step.json is missing or was altered after the run.")
-                return folder
-        raise StoreError(f"{self.path}: holds no '{kind}' step; it has {', '.join(self.steps) or 'none'}.")
+        return self._newest(kind)[0]
 
     def step(self, kind: str = "gate") -> dict[str, Any]:
         """Content of the step.json of the newest step of a kind."""
-        content: dict[str, Any] = json.loads((self.step_folder(kind) / "step.json").read_text(encoding="utf-8"))
-        return content
+        return self._newest(kind)[1]
+
+    def _newest(self, kind: str) -> tuple[Path, dict[str, Any]]:
+        if kind in self._opened:
+            return self._opened[kind]
+        entries = self.index["steps"]
+        number = next((i for i in reversed(range(len(entries))) if entries[i]["name"].partition("-")[2] == kind), None)
+        if number is None:
+            raise StoreError(f"{self.path}: holds no '{kind}' step; it has {', '.join(self.steps) or 'none'}.")
+        folder = self.path / "steps" / entries[number]["name"]
+        path = folder / "step.json"
+        if not path.is_file() or _sha256(path) != entries[number]["sha256"]:
+            raise StoreError(f"{path}: is missing or was altered after the run.")
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if content["parent"] != (entries[number - 1]["sha256"] if number else None):
+            raise StoreError(
+                f"{self.path / 'run.json'}: was altered after the run: the step before {folder.name} is not "
+                "the one it was made after."
+            )
+        self._opened[kind] = folder, content
+        return folder, content
 
     def file(self, name: str, kind: str = "gate") -> Path:
         """Path of a file of the newest step of a kind, checked against its recorded hash."""
@@ -301,6 +382,8 @@ class Run:
         return rows
 
     def _known(self, sample: str) -> None:
+        if sample in self.refused:
+            raise StoreError(f"{self.path}: sample '{sample}' was refused: {self.refused[sample]}")
         if sample not in self.samples:
             raise StoreError(f"{self.path}: no sample '{sample}'.{did_you_mean(sample, self.samples)}")
 

@@ -103,8 +103,8 @@ def _read(stream: BinaryIO, file_size: int, path: Path, data_set: int) -> Sample
     data = read_segment(stream, begin, end, file_size=file_size, what="DATA", path=name) if end >= begin else b""
     if data and begin <= base + header.text[1] and end >= base + header.text[0]:
         raise FcsError(
-            f"{name}: the DATA segment (bytes {begin} to {end}) overlaps the TEXT segment (bytes {base + header.text[0]} "
-            f"to {base + header.text[1]}): its offsets are wrong. Export the file again."
+            f"{name}: the DATA segment (bytes {begin} to {end}) overlaps the TEXT segment "
+            f"(bytes {base + header.text[0]} to {base + header.text[1]}): its offsets are wrong. Export the file again."
         )
     ranges = [None if channel.range is None else int(channel.range) for channel in panel.channels]
     status = os.fstat(stream.fileno())

@@ -37,7 +37,7 @@ def write_fcs(
     ranges : sequence of float, optional
         $PnR, 262144 by default.
     keywords : mapping, optional
-        More TEXT keywords, such as ``$SPILLOVER`` or ``$DATE``.
+        More TEXT keywords, such as ``$SPILLOVER`` or ``$DATE``; not those that describe the DATA segment.
     """
     values = np.ascontiguousarray(events, dtype="<f4")
     n_channels = len(detectors)
@@ -62,11 +62,14 @@ def write_fcs(
         pairs |= {f"$P{n}N": detector, f"$P{n}B": "32", f"$P{n}E": "0,0", f"$P{n}R": f"{top:.0f}"}
         if markers is not None and markers[n - 1]:
             pairs[f"$P{n}S"] = markers[n - 1]
-    pairs |= dict(keywords or {})
-    if any(not key or not value for key, value in pairs.items()):
-        raise ValueError("FCS forbids empty keywords and empty values")
+    more = {key.strip().upper(): value for key, value in (keywords or {}).items()}
+    if clash := sorted((pairs.keys() | {"$BEGINDATA", "$ENDDATA"}) & more.keys()):
+        raise ValueError(f"keywords {', '.join(clash)} follow from the events; leave them out")
     # The offsets stand inside the text whose length they give; fixed-width numbers break the circle.
-    body = _text(pairs | {"$BEGINDATA": f"{0:>10d}", "$ENDDATA": f"{0:>10d}"})
+    pairs |= more | {"$BEGINDATA": f"{0:>10d}", "$ENDDATA": f"{0:>10d}"}
+    if not all(key and value.strip() for key, value in pairs.items()):
+        raise ValueError("FCS forbids empty keywords and empty values")
+    body = _text(pairs)
     begin = _HEADER + len(body)
     end = begin + values.nbytes - 1 if values.nbytes else begin
     body = _text(pairs | {"$BEGINDATA": f"{begin:>10d}", "$ENDDATA": f"{end:>10d}"})
@@ -77,6 +80,10 @@ def write_fcs(
 
 
 def _text(pairs: Mapping[str, str]) -> bytes:
-    return (
-        "|" + "".join(f"{key.replace('|', '||')}|{value.replace('|', '||')}|" for key, value in pairs.items())
-    ).encode()
+    """Join keywords and values with a delimiter that none of them holds, so that nothing needs escaping."""
+    tokens = [token for pair in pairs.items() for token in pair]
+    text = "".join(tokens)
+    delimiter = next((d for d in "|\x0c\x1e\x1f/\\!~^" if d not in text), None)
+    if delimiter is None:
+        raise ValueError("keywords use every delimiter known to this writer")
+    return (delimiter + delimiter.join(tokens) + delimiter).encode()
