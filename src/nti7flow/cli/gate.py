@@ -57,10 +57,14 @@ def gate(
     from nti7flow.study.gate import gate_study
     from nti7flow.study.plan import make_plan
 
-    pairs = [text.partition("=") for text in marker or []]
-    if bad := [name for name, sign, detector in pairs if not (name and sign and detector)]:
-        raise ConfigError(f"--marker {bad[0]}: MARKER=DETECTOR was expected, as in --marker CD8=FL4-H.")
-    plan = make_plan(paths, template=template, spillover=spillover, markers={name: d for name, _, d in pairs})
+    markers: dict[str, str] = {}
+    for text in marker or []:
+        name, _, detector = (part.strip() for part in text.partition("="))
+        if not (name and detector):
+            raise ConfigError(f"--marker {text}: MARKER=DETECTOR was expected, as in --marker CD8=FL4-H.")
+        if markers.setdefault(name, detector) != detector:
+            raise ConfigError(f"--marker {name}: is said to be {markers[name]} and {detector}; it can be only one.")
+    plan = make_plan(paths, template=template, spillover=spillover, markers=markers)
     with progress_bar(len(plan.tubes)) as done:
         report = gate_study(plan, out, jobs=jobs, figures=figures.value, done=done)
     print_gate_report(console(), report, out)

@@ -35,6 +35,8 @@ def inspect(
     data_set: Annotated[int, typer.Option(min=0, help="Data set of a file that holds several, from 0.")] = 0,
 ) -> None:
     """Show a tube: panel, acquisition, spillover, and what would block gating it."""
+    from rich.markup import escape
+
     from nti7flow.cli.tables import console
     from nti7flow.events.fcs import read_fcs
     from nti7flow.study.blockers import find_blockers
@@ -44,16 +46,18 @@ def inspect(
     _print_sample(out, sample)
     blockers = find_blockers(sample, template, spillover)
     _print_spillover(out, sample)
+    how = escape(f"with {template} and --spillover {spillover}")
     if not blockers:
-        out.print(f"\n[green]Nothing blocks gating[/green] with {template} and --spillover {spillover}.")
+        out.print(f"\n[green]Nothing blocks gating[/green] {how}.", soft_wrap=True)
         return
-    out.print(f"\n[red]Would block gating[/red] with {template} and --spillover {spillover}:")
+    out.print(f"\n[red]Would block gating[/red] {how}:", soft_wrap=True)
     for line in blockers:
         out.print(f"  {line}", markup=False, soft_wrap=True)
     raise typer.Exit(3)
 
 
 def _print_sample(out: Console, sample: Sample) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     out.print(
@@ -67,9 +71,9 @@ def _print_sample(out: Console, sample: Sample) -> None:
     for channel in sample.panel.channels:
         table.add_row(
             str(channel.index + 1),
-            channel.detector,
-            channel.marker,
-            channel.fluorochrome,
+            escape(channel.detector),
+            escape(channel.marker),
+            escape(channel.fluorochrome),
             channel.role,
             "" if channel.range is None else f"{channel.range:g}",
             "" if channel.gain is None else f"{channel.gain:g}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 
@@ -47,11 +48,10 @@ def _options(
 
 def main() -> None:
     """Run the command line: exit 0 clean, 1 user error, 2 usage, 3 finished with something to look at."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal or pipe without Unicode shows "?" for "−"
     try:
         app()
-    except Nti7flowError as error:
+    except (Nti7flowError, OSError) as error:
         print(f"nti7flow: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("nti7flow: interrupted; no step was written.", file=sys.stderr)
-        sys.exit(130)

@@ -24,12 +24,16 @@ def replay(
     ] = None,
 ) -> None:
     """Reproduce every count of a run from its stored gates, and say whether it did."""
+    from nti7flow.errors import StoreError
     from nti7flow.study.replay import replay as replay_run
     from nti7flow.study.store import open_run
 
     report = replay_run(open_run(run), data=data)
     if out is not None:
-        out.write_text(report.counts_csv, encoding="utf-8", newline="\n")
+        try:
+            out.write_text(report.counts_csv, encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise StoreError(f"{out}: cannot be written: {error.strerror}.") from None
     for line in (*report.missing, *report.differences):
         print(line, file=sys.stderr)
     if report.identical:

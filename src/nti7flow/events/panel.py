@@ -13,6 +13,8 @@ from nti7flow.errors import AmbiguousMarker, FcsError, UnknownMarker, did_you_me
 from nti7flow.events.markers import parse_marker, scatter_kind, split_measure, squeeze, strip_prefix
 
 Role = Literal["scatter", "fluorescence", "time", "other"]
+#: More decades than this are no amplifier but a damaged $PnE.
+MOST_DECADES = 20
 _MEASURE_ORDER = ("A", "", "H", "W")
 
 
@@ -285,7 +287,7 @@ def _log_amplifier(keywords: Mapping[str, str], n: int, path: str) -> tuple[floa
         decades, offset = (float(part) for part in text.split(","))
     except ValueError:
         decades = offset = math.nan
-    if not (math.isfinite(decades) and math.isfinite(offset) and decades >= 0):
+    if not (0 <= decades <= MOST_DECADES and math.isfinite(offset)):
         raise FcsError(f"{path}: channel {n} has $P{n}E={text!r}; decades and offset, such as '4,1', were expected.")
     if decades > 0 and _number(keywords.get(f"$P{n}R")) is None:
         raise FcsError(

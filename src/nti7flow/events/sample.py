@@ -99,6 +99,7 @@ class Sample:
             self.column_into(self.panel.resolve(name).index, out[:, i], slice(None))
         return out
 
+    @np.errstate(invalid="ignore", over="ignore")  # NaN and infinity are values like others
     def column_into(self, index: int, out: NDArray[np.float64], rows: slice | NDArray[np.intp]) -> None:
         """Write the scale values of one channel (by position) for some rows into ``out``."""
         channel = self.panel.channels[index]

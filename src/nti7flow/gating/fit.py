@@ -75,8 +75,8 @@ def fit_gate(
 ) -> Fitted:
     """Place a gate and judge it by Poisson replicates of the histogram (see `make_replicates`).
 
-    ``tolerance`` is the share of the population that may change sides between replicates before the gate is for review; at
-    twice that it counts as not placed.
+    ``tolerance`` is the share of the population that may change sides between replicates before the gate is for
+    review; at twice that it counts as not placed.
     """
     placement = method.fit(histogram, parameters)
     if not placement.placed:

@@ -68,8 +68,8 @@ class FittedSpec(Spec):
         0.05,
         gt=0,
         lt=0.5,
-        description="Share of the population that may change sides between replicates of the data before the gate is for "
-        "review; at twice that it counts as not placed.",
+        description="Share of the population that may change sides between replicates of the data before the gate is "
+        "for review; at twice that it counts as not placed.",
     )
     on_failure: Literal["fail", "absent"] | FittedSpec | FixedSpec = Field(
         "fail", description="fail; absent (no such population here); or another gate to fall back to."

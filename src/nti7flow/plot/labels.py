@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nti7flow.gating.strategy import Population
-from nti7flow.plot.events import Density
+from nti7flow.plot.dots import Density
 from nti7flow.plot.lines import paths_of
 from nti7flow.plot.outlines import Bound, Box, Outline
 from nti7flow.plot.pixels import Pixels

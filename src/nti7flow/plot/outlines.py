@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,7 +124,11 @@ def _same_channel(a: Dimension, b: Dimension) -> bool:
 
 
 def _on_axis(bound: Bound, dimension: Dimension, shown: Dimension) -> Bound:
-    return None if bound is None else float(_rescaled(np.asarray(bound), dimension, shown))
+    """Return a bound in the axis's display units; None for one at infinity, or below where the axis begins."""
+    if bound is None:
+        return None
+    value = float(_rescaled(np.asarray(bound), dimension, shown))
+    return value if isfinite(value) else None
 
 
 def _rescaled(values: Points, dimension: Dimension, shown: Dimension) -> Points:

@@ -9,7 +9,7 @@ from nti7flow.gating.gates import Dimension
 from nti7flow.gating.histogram import Axis
 from nti7flow.gating.picture import Panel2D
 from nti7flow.gating.strategy import Population
-from nti7flow.plot.events import Density
+from nti7flow.plot.dots import Density
 from nti7flow.plot.labels import Label, draw_labels, sides_of
 from nti7flow.plot.lines import draw_gate
 from nti7flow.plot.outlines import Box, Outline

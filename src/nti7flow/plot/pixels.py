@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nti7flow.plot.events import Density
+from nti7flow.plot.dots import Density
 from nti7flow.plot.outlines import Box
 from nti7flow.plot.placing import CELL, Rect
 from nti7flow.plot.view import View

@@ -84,8 +84,8 @@ def _best(
     nearest_rival = np.min([_distance(boxes, r) for r in rivals], axis=0) if rivals else np.full(len(boxes), np.inf)
     crossed = _covered(boxes + CLEARANCE, sums[1])
     cost = (
-        near / 50.0
-        + 12.0 * _covered(boxes, sums[0])
+        near / 35.0
+        + 9.0 * _covered(boxes, sums[0])
         + 40.0 * crossed
         + 3.0 * (crossed > 0)
         + np.maximum(near + 10.0 - nearest_rival, 0.0) / 10.0  # nobody should wonder whose label it is

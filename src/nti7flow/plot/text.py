@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
+#: Letters beyond which a word may be broken.
+LONG_WORD = 20
+
 
 def size_of(text: Text) -> tuple[float, float]:
     """Width and height of a text, pixels."""
@@ -67,9 +70,10 @@ def shorten(text: Text, length: float, along: int = 0) -> None:
 
 
 def wrap(text: Text, width: float) -> None:
-    """Break a text into lines no wider than so many pixels, between words where that can be."""
+    """Break a text into lines no wider than so many pixels; never within a word, unless that is very long."""
     words = text.get_text()
-    n_letters = len(words)
-    while n_letters > 4 and size_of(text)[0] > width:
-        n_letters -= 1
+    longest = min(max((len(word) for word in words.split()), default=0), LONG_WORD)
+    for n_letters in range(len(words) - 1, longest - 1, -1):
+        if size_of(text)[0] <= width:
+            break
         text.set_text("\n".join(textwrap.wrap(words, n_letters, break_on_hyphens=False)))

@@ -89,7 +89,7 @@ def _on(transform: Transform, values: Iterable[float]) -> tuple[float, ...]:
 def _nice_step(span: float) -> float:
     """1, 2 or 5 times a power of ten, about a fifth of the span."""
     power = 10.0 ** floor(log10(span / 5))
-    return next(m * power for m in (1, 2, 5, 10) if m * power >= 0.8 * span / 5)
+    return next(m * power for m in (1, 2, 5, 10) if m * power >= 0.7 * span / 5)
 
 
 def _thousands(value: float) -> str:

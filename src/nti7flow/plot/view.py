@@ -16,7 +16,7 @@ LOW_TAIL = 0.005
 #: A logarithmic axis shows at least this many decades, however narrow the population is.
 LEAST_DECADES = 2.0
 #: Thresholds keep this distance from the ends of the axis, as a fraction of it.
-MARGIN = 0.18
+MARGIN = 0.24
 #: White space around the events, as a fraction of their range.
 PADDING = 0.07
 
@@ -40,7 +40,8 @@ def axis_limits(
 ) -> tuple[float, float]:
     """Limits that show the events and the gates, and leave out empty space.
 
-    ``padding`` is white space below and above the events, as fractions of their range. Thresholds (``bounds``) keep their distance from the ends of the axis, polygons need only be seen whole (``ends``).
+    ``padding`` is white space below and above the events, as fractions of their range. Thresholds (``bounds``) keep
+    their distance from the ends of the axis, so that a label has room; polygons need only be seen whole (``ends``).
     """
     first, last = _occupied(marginal)
     low, high = axis.low + first * axis.width, axis.low + last * axis.width

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from nti7flow.errors import Nti7flowError
 from nti7flow.gating.fit import Fitted, seed_for
 from nti7flow.gating.resolve import fit_pooled
 from nti7flow.gating.scales import merge_scales
@@ -21,7 +24,7 @@ Outcome = GatedTube | RefusedTube
 Done = Callable[[Tube], None]
 
 
-def gate_tubes(plan: Plan, *, jobs: int = 1, done: Done = lambda tube: None) -> Iterator[Outcome]:
+def gate_tubes(plan: Plan, *, jobs: int = 1, done: Done = lambda tube: None) -> Generator[Outcome]:
     """Gate every tube of a plan and yield the outcomes in the order of the plan.
 
     Parameters
@@ -33,15 +36,17 @@ def gate_tubes(plan: Plan, *, jobs: int = 1, done: Done = lambda tube: None) -> 
     done : callable
         Told of each tube as it is finished, for a progress bar.
     """
-    with workers(min(jobs, len(plan.tubes))) as run:
-        progress: dict[str, Progress | RefusedTube] = {tube.sample: Progress() for tube in plan.tubes}
-        pooled = [t for t in plan.tubes if plan.templates[t.template].n_waves > 1]
+    tubes = plan.tubes
+    plan = replace(plan, tubes=())  # it goes to a worker with every tube
+    with workers(min(jobs, len(tubes))) as run:
+        progress: dict[str, Progress | RefusedTube] = {tube.sample: Progress() for tube in tubes}
+        pooled = [t for t in tubes if plan.templates[t.template].n_waves > 1]
         _agree_on_scales(plan, pooled, progress, run)
-        last = max((plan.templates[t.template].n_waves for t in plan.tubes), default=1) - 1
+        last = max((plan.templates[t.template].n_waves for t in tubes), default=1) - 1
         fitted: dict[str, dict[str, Fitted]] = {}
         for wave in range(last):
             _middle_wave(plan, pooled, wave, progress, fitted, run)
-        yield from _last_wave(plan, progress, fitted, run, done)
+        yield from _last_wave(plan, tubes, progress, fitted, run, done)
 
 
 Run = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], Iterator[Any]]
@@ -54,8 +59,13 @@ def workers(jobs: int) -> Iterator[Run]:
         yield lambda function, calls: (function(*call) for call in calls)
         return
     # Spawned, not forked: a fork copies whatever threads and locks the libraries hold.
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield lambda function, calls: pool.map(partial(_call, function), calls)
+    try:
+        with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+            yield lambda function, calls: pool.map(partial(_call, function), calls)
+    except BrokenProcessPool:
+        raise Nti7flowError(
+            "a worker process was killed, most likely for want of memory; try again with --jobs 1."
+        ) from None
 
 
 def _call(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
@@ -114,18 +124,19 @@ def _fit_groups(
 
 def _last_wave(
     plan: Plan,
+    tubes: Sequence[Tube],
     progress: dict[str, Progress | RefusedTube],
     fitted: dict[str, dict[str, Fitted]],
     run: Run,
     done: Done,
 ) -> Iterator[Outcome]:
     refused = {name: state for name, state in progress.items() if isinstance(state, RefusedTube)}
-    active = [t for t in plan.tubes if t.sample not in refused]
+    active = [t for t in tubes if t.sample not in refused]
     calls = [
         (plan, t, plan.templates[t.template].n_waves - 1, progress[t.sample], fitted.get(t.sample, {})) for t in active
     ]
     results = iter(run(gate_wave, calls))
-    for tube in plan.tubes:
+    for tube in tubes:
         outcome = refused[tube.sample] if tube.sample in refused else next(results)
         done(tube)
         yield outcome

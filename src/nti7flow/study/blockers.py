@@ -6,7 +6,7 @@ from nti7flow.errors import AmbiguousMarker, InputError, UnknownMarker
 from nti7flow.events.sample import Sample
 from nti7flow.events.spillover import spillover_for
 from nti7flow.gating.scales import find_channel
-from nti7flow.gating.specs import FittedSpec, FixedSpec, PopulationSpec
+from nti7flow.gating.specs import FittedSpec, FixedSpec, PopulationSpec, TemplateSpec
 from nti7flow.gating.template import load_template
 
 
@@ -25,22 +25,32 @@ def find_blockers(sample: Sample, template: str, spillover: str) -> list[str]:
     if sample.n_events == 0:
         problems["the tube holds no events."] = None
     for population in loaded.populations:
-        for marker in required_markers(population):
-            try:
-                find_channel(loaded.spec, sample.panel, marker)
-            except UnknownMarker as error:
-                if not population.optional:
-                    problems[str(error)] = None
-            except AmbiguousMarker as error:
-                problems[str(error)] = None
+        problems |= dict.fromkeys(_missing_markers(loaded.spec, sample, population))
     return list(problems)
 
 
-def required_markers(population: PopulationSpec) -> tuple[str, ...]:
-    """Markers without which a population cannot be gated."""
+def _missing_markers(spec: TemplateSpec, sample: Sample, population: PopulationSpec) -> list[str]:
+    """Problems of the last of a population's alternatives; none where the panel has all of an earlier one."""
+    problems: list[str] = []
+    for markers in _alternatives(population):
+        problems = []
+        for marker in markers:
+            try:
+                find_channel(spec, sample.panel, marker)
+            except UnknownMarker as error:
+                problems += [] if population.optional else [str(error)]
+            except AmbiguousMarker as error:
+                return [str(error)]
+        if not problems:
+            return []
+    return problems
+
+
+def _alternatives(population: PopulationSpec) -> tuple[tuple[str, ...], ...]:
+    """Return sets of markers, any of which is enough to gate a population."""
     gate = population.gate
     if isinstance(gate, FittedSpec):
-        return () if gate.or_dims else gate.dims
+        return (gate.dims, *gate.or_dims)
     if isinstance(gate, FixedSpec):
-        return tuple(gate.range or gate.rectangle or (gate.polygon.dims if gate.polygon else ()))
+        return (tuple(gate.range or gate.rectangle or (gate.polygon.dims if gate.polygon else ())),)
     return ()

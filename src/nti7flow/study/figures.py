@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
 from nti7flow.study.store import Run, open_run
+
+logger = logging.getLogger(__name__)
 
 
 def draw_sample(run: Run, sample: str, folder: Path) -> Path:
@@ -22,12 +27,27 @@ def draw_sample(run: Run, sample: str, folder: Path) -> Path:
         subtitle=f"{rows[0]['file']} · {rows[0]['template']}",
     )
     path = folder / f"{sample}.png"
-    plot.save_png(figure, path)
+    with warnings.catch_warnings():  # a sample named in a script that the font lacks gets boxes in its title
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
+        plot.save_png(figure, path)
     return path
 
 
-def draw_from(run_folder: Path, sample: str) -> Path:
-    """Draw one sample of a run folder; what a worker process is given."""
+def draw_from(run_folder: Path, sample: str) -> Path | None:
+    """Draw one sample of a run folder; what a worker process is given. The counts are stored: no picture, no harm."""
     folder = run_folder / "figures"
-    folder.mkdir(exist_ok=True)
-    return draw_sample(open_run(run_folder), sample, folder)
+    try:
+        folder.mkdir(exist_ok=True)
+        return draw_sample(open_run(run_folder), sample, folder)
+    except Exception as error:
+        logger.warning("%s: no picture could be drawn (%s: %s)", sample, type(error).__name__, error)
+        return None
+
+
+def forget_pictures(run_folder: Path) -> None:
+    """Remove the pictures of earlier steps: beside the newest counts they would show gates that did not make them."""
+    folder = run_folder / "figures"
+    for strategy in run_folder.glob("steps/*/strategies/*.json"):
+        (folder / f"{strategy.stem}.png").unlink(missing_ok=True)
+    with suppress(OSError):  # there is none, or something else lives there
+        folder.rmdir()

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,7 +16,7 @@ from nti7flow._version import __version__
 from nti7flow.errors import InputError
 from nti7flow.gating.strategy import SEVERITY_ORDER
 from nti7flow.study.batch import gate_tubes, workers
-from nti7flow.study.figures import draw_from
+from nti7flow.study.figures import draw_from, forget_pictures
 from nti7flow.study.plan import Plan, Tube
 from nti7flow.study.store import StepWriter
 from nti7flow.study.tables import COUNTS, GATE_FITS, HISTOGRAMS, MEMBERSHIPS, QUALITY
@@ -81,12 +82,12 @@ def gate_study(
     """
     gated: list[GatedSummary] = []
     refused: list[RefusedTube] = []
-    with StepWriter(out, "gate") as step:
+    with StepWriter(out, "gate") as step, closing(gate_tubes(plan, jobs=jobs, done=done)) as outcomes:
         for table in (COUNTS, GATE_FITS, QUALITY):
             step.add_rows(table, [])
         for table in (MEMBERSHIPS, HISTOGRAMS):
             step.append(table, [])
-        for outcome in gate_tubes(plan, jobs=jobs, done=done):
+        for outcome in outcomes:
             if isinstance(outcome, RefusedTube):
                 refused.append(outcome)
                 step.add_rows(QUALITY, [_refused_row(outcome)])
@@ -96,9 +97,11 @@ def gate_study(
         if not gated:  # leaving the block without a commit leaves nothing behind
             raise InputError("\n".join(f"{r.tube.sample}: {r.error}" for r in refused))
         folder = step.commit(_contents(plan, refused, out))
+    forget_pictures(out)
     wanted = {"all": ("", "info", "review", "invalid"), "flagged": ("review", "invalid"), "none": ()}[figures]
     with workers(min(jobs, len(gated))) as run:
-        pictures = tuple(run(draw_from, [(out, g.sample) for g in gated if g.severity in wanted]))
+        drawn = list(run(draw_from, [(out, g.sample) for g in gated if g.severity in wanted]))
+    pictures = tuple(picture for picture in drawn if picture is not None)
     return GateReport(folder, tuple(gated), tuple(refused), pictures)
 
 

@@ -100,7 +100,7 @@ def gate(
     sample: Sample | str | Path,
     template: GatingTemplate | str | Path,
     *,
-    spillover: Spillover | str = "keyword",
+    spillover: Spillover | str | Path = "keyword",
     markers: Mapping[str, str] | None = None,
 ) -> GatingResult:
     """Gate one sample.
@@ -111,7 +111,7 @@ def gate(
         The tube.
     template : GatingTemplate, name or path
         For example ``"tbnk"``.
-    spillover : Spillover or str
+    spillover : Spillover, str or Path
         A matrix, ``"keyword"`` (the one stored in the file), ``"none"``, or the path of a CSV.
     markers : mapping, optional
         Markers assigned by hand, marker to detector.
@@ -139,7 +139,10 @@ def gate(
         raise ConfigError(f"{template.reference} fits gates on several samples together; gate them as one study.")
     if markers:
         sample = replace(sample, panel=sample.panel.with_markers(markers))
-    matrix = spillover if isinstance(spillover, Spillover) else spillover_for(sample, spillover)
+    if isinstance(spillover, Spillover):
+        matrix = spillover.for_panel(sample.panel)
+    else:
+        matrix = spillover_for(sample, str(spillover))
     resolution = Resolution.start(template, sample, matrix)
     resolution.run_wave(0, {})
     strategy = resolution.strategy()

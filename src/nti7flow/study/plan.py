@@ -231,7 +231,9 @@ def _study_plan(path: Path, template: str | Path | None, spillover: str | None, 
             )
             continue
         reference = loaded[panel].reference
-        tubes.append(Tube(row.sample, (folder / row.file).resolve(), row.file, row.data_set, reference, row))
+        file = (folder / row.file).resolve()
+        _check_name(file)
+        tubes.append(Tube(row.sample, file, row.file, row.data_set, reference, row))
     if problems:
         raise ConfigError("\n".join(problems))
     return Plan(

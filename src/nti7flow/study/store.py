@@ -201,10 +201,11 @@ def _read_index(run: Path) -> dict[str, Any]:
             raise StoreError(f"{run}: is not empty and not a run folder (no run.json); choose another --out.")
         return {"schema": RUN_SCHEMA, "steps": []}
     try:
-        index: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise StoreError(f"{path}: cannot be read: {error}.") from None
-    schema = index.get("schema") if isinstance(index, dict) else None
+    index: dict[str, Any] = content if isinstance(content, dict) else {}
+    schema = index.get("schema")
     if schema != RUN_SCHEMA:
         raise StoreError(f"{path}: schema {schema!r}; this version reads {RUN_SCHEMA!r}.")
     steps = index.get("steps")
@@ -348,14 +349,17 @@ class Run:
         import numpy as np
 
         self._known(sample)
-        rows = self._rows("memberships", sample)
-        known = [row["population"] for row in rows]
-        for row in rows:
+        for row in self._rows("memberships", sample):
             if row["population"] == population:
                 if row["bits"] is None:
                     return None
                 return np.unpackbits(np.frombuffer(row["bits"], np.uint8), count=row["n_events"]).astype(np.bool_)
-        raise StoreError(f"{sample}: no population '{population}'.{did_you_mean(population, known)}")
+        raise StoreError(f"{sample}: no population '{population}'.{did_you_mean(population, self.bits(sample))}")
+
+    def bits(self, sample: str) -> dict[str, bytes | None]:
+        """Memberships of a sample as they are stored, by population: packed bits, None where it has no gate."""
+        self._known(sample)
+        return {row["population"]: row["bits"] for row in self._rows("memberships", sample)}
 
     def panels(self, sample: str) -> list[Panel2D]:
         """Return the stored histograms of a sample, ready to be drawn."""

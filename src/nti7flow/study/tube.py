@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,8 @@ from nti7flow.gating.scales import Scale, propose_scales
 from nti7flow.gating.strategy import GatingStrategy, Members, Population
 from nti7flow.gating.template import GatingTemplate
 from nti7flow.study.plan import Plan, Tube
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,9 @@ def open_tube(plan: Plan, tube: Tube) -> tuple[Sample, Spillover]:
     sample = read_fcs(tube.path, data_set=tube.data_set)
     if plan.markers:
         sample = replace(sample, panel=sample.panel.with_markers(plan.markers))
-    return sample, spillover_for(sample, plan.spillover)
+    spillover = spillover_for(sample, plan.spillover)
+    # Stored with the gates: the file's name tells where the matrix is from, its folder only where it lay that day.
+    return sample, replace(spillover, source=Path(spillover.source).name)
 
 
 def markers_of(template: GatingTemplate) -> tuple[str, ...]:
@@ -82,14 +88,35 @@ def markers_of(template: GatingTemplate) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _refuse(plan: Plan, tube: Tube, error: Exception) -> RefusedTube:
+    """Say why a tube could not be gated. Whatever it was, it never costs the study.
+
+    The text is stored with the run, so it names files as the lab does, not by their place on this machine.
+    """
+    if isinstance(error, Nti7flowError):
+        text = str(error)
+    elif isinstance(error, OSError):
+        text = f"{tube.file}: cannot be read: {error.strerror or error}."
+    else:
+        logger.info("%s: %s", tube.path, tube.sample, exc_info=error)
+        text = (
+            f"{tube.file}: a mistake in nti7flow ({type(error).__name__}: {error}); please report it with what "
+            "nti7flow --verbose gate --jobs 1 says of this file."
+        )
+    text = text.replace(str(tube.path), tube.file)
+    if plan.spillover not in ("keyword", "none"):
+        text = text.replace(plan.spillover, Path(plan.spillover).name)
+    return RefusedTube(tube, text)
+
+
 def propose(plan: Plan, tube: Tube) -> dict[str, Scale] | RefusedTube:
     """Display scales this tube would choose by itself."""
     try:
         sample, spillover = open_tube(plan, tube)
         template = plan.templates[tube.template]
         return propose_scales(template.spec, sample, spillover, markers_of(template))
-    except Nti7flowError as error:
-        return RefusedTube(tube, str(error))
+    except Exception as error:
+        return _refuse(plan, tube, error)
 
 
 def gate_wave(
@@ -104,8 +131,8 @@ def gate_wave(
         if wave + 1 < template.n_waves:
             return _pause(resolution, summaries)
         return _finish(tube, resolution)
-    except Nti7flowError as error:
-        return RefusedTube(tube, str(error))
+    except Exception as error:
+        return _refuse(plan, tube, error)
 
 
 def _resume(resolution: Resolution, progress: Progress) -> Resolution:

@@ -117,7 +117,7 @@ def parse_text(raw: bytes, *, path: str, required: tuple[str, ...] = REQUIRED) -
     for key, value in pairs:
         if keywords.setdefault(key, value) != value:
             raise FcsError(
-                f"{path}: keyword {key} stands twice with different values, {keywords[key]!r} and {value!r}; "
+                f"{path}: keyword {key!r} stands twice with different values, {keywords[key]!r} and {value!r}; "
                 "which one is meant cannot be known. Export the file again."
             )
     return keywords, notes

@@ -58,13 +58,19 @@ class Density:
 
 
 def _on_pixels(panel: Panel2D, view: View, size: tuple[int, int]) -> Floats:
-    """Put the counts of the histogram's cells at the pixels of their centres, shape (height, width)."""
+    """Put the counts of the histogram's cells at pixels inside them, shape (height, width).
+
+    Not at their centres: bins a few pixels wide would show as a grid. The seed is fixed, so that the same histogram
+    always gives the same picture.
+    """
     places = []
+    scatter = np.random.default_rng(0).random((2, panel.x_axis.n_bins * panel.y_axis.n_bins))[:, panel.cells]
     inside = np.ones(len(panel.cells), np.bool_)
-    for index, axis, limits, length in zip(
-        np.divmod(panel.cells, panel.y_axis.n_bins), (panel.x_axis, panel.y_axis), (view.x, view.y), size, strict=True
-    ):
-        pixel = np.floor((axis.centres[index] - limits[0]) / (limits[1] - limits[0]) * length).astype(np.intp)
+    bins = np.divmod(panel.cells, panel.y_axis.n_bins)
+    sides = zip(bins, (panel.x_axis, panel.y_axis), (view.x, view.y), size, scatter, strict=True)
+    for index, axis, limits, length, within in sides:
+        values = axis.low + (index + within) * axis.width
+        pixel = np.floor((values - limits[0]) / (limits[1] - limits[0]) * length).astype(np.intp)
         inside &= (index > 0) & (index < axis.n_bins - 1) & (pixel >= 0) & (pixel < length)
         places.append(pixel)
     x, y = (pixel[inside] for pixel in places)

@@ -1,0 +1,72 @@
+"""Fixtures of the command line: call it here, or as a process of its own."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
+from study_tubes import SAMPLE_FCS, plain, pooled
+
+from nti7flow.cli.main import main
+
+__all__ = ["plain", "pooled"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    def error(self):
+        """The one line of an error."""
+        assert self.code == 1, self
+        assert self.out == ""
+        assert "Traceback" not in self.err
+        (line,) = self.err.splitlines()
+        assert line.startswith("nti7flow: ")
+        return line.removeprefix("nti7flow: ")
+
+
+@pytest.fixture
+def nti7flow(monkeypatch, capsys):
+    """Run the command line in this process."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["nti7flow", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out, err = capsys.readouterr()
+        return Outcome(stop.value.code or 0, out, err)
+
+    return run
+
+
+def spawn(*arguments, cwd=None, **environment):
+    """Run the command line as a process of its own, in which every warning is an error."""
+    command = [sys.executable, "-W", "error", "-m", "nti7flow", *map(str, arguments)]
+    done = subprocess.run(
+        command, cwd=cwd, env=os.environ | environment, capture_output=True, encoding="utf-8", errors="replace"
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="session")
+def sample_runs(tmp_path_factory):
+    """The study in sample_fcs/, gated twice under circumstances that must not matter; folders and what was printed."""
+    folder = tmp_path_factory.mktemp("runs")
+    one = spawn(
+        *("gate", SAMPLE_FCS / "study.yaml", "--out", folder / "one"),
+        **dict(cwd="/", LC_ALL="C", TZ="UTC", PYTHONHASHSEED="1", PYTHONUTF8="0"),
+    )
+    two = spawn(
+        *("gate", "study.yaml", "--out", folder / "two", "--jobs", "2"),
+        **dict(cwd=SAMPLE_FCS, LC_ALL="C.UTF-8", TZ="Pacific/Auckland", PYTHONHASHSEED="2"),
+    )
+    return {"one": (folder / "one", one), "two": (folder / "two", two)}
