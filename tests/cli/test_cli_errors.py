@@ -87,7 +87,7 @@ def test_a_batch_of_nothing_but_refused_tubes_says_each_and_leaves_nothing(nti7f
         (["{tube}", "-t", "tbnk", "-s", "{here}"], "cannot be read as a CSV"),
         (["{tube}", "-t", "tbnk", "-s", "keywords"], "--spillover takes a CSV path, 'keyword' or 'none'"),
         (["{tube}", "-t", "tbnk", "-s", "{tube}"], "cannot be read as a CSV"),
-        (["/dev/null", "-t", "tbnk"], "/dev/null: is a pipe or device"),
+        (["/dev/null", "-t", "tbnk"], "null: is a pipe or device"),
         ([f"{'n' * 300}.fcs", "-t", "tbnk"], "File name too long"),
     ],
 )

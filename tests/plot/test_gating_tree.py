@@ -7,7 +7,7 @@ import pytest
 from reading import assert_labels_are_apart_and_inside, centre_of, gate_lines, label_words, texts_of
 
 from nti7flow.counting.fractions import count_populations
-from nti7flow.gating.gates import BooleanGate, RectangleGate
+from nti7flow.gating.gates import BooleanGate, Operand, RectangleGate
 from nti7flow.plot import gating_tree
 
 
@@ -191,6 +191,36 @@ def test_a_tube_in_which_nothing_could_be_gated_still_has_a_picture(tube):
     strategy = replace(tube.strategy, populations=populations)
     tree = gating_tree(strategy, [], count_populations(strategy, strategy.apply(tube.sample)))
     assert tree.axes == [] and "▲ failed" in texts_of(tree)
+
+
+def test_long_names_are_broken_or_cut_but_never_run_over(tube):
+    words = "activated, recently emigrated and otherwise remarkable"
+    labels = {"cd8_t": f"CD8 T, {words} cells", "b_cells": "B" * 70, "lymphocytes": f"Lymphocytes, {words}"}
+    strategy = replace(
+        tube.strategy,
+        sample="a tube with a name " * 12,
+        populations=tuple(replace(p, label=labels.get(p.id, p.label)) for p in tube.strategy.populations),
+    )
+    tree = gating_tree(strategy, tube.panels, count_populations(strategy, tube.members))
+    test_no_text_of_the_figure_is_on_another(tree)
+    for axes in tree.axes:
+        assert_labels_are_apart_and_inside(axes)
+    assert any(words.endswith("…") for words in texts_of(tree))
+
+
+def test_what_finds_no_room_or_no_axes_is_named_at_the_foot(tube):
+    populations = [
+        replace(p, label=" ".join(["CD4"] * 300)) if p.id == "cd4_t" else p for p in tube.strategy.populations
+    ]
+    either = BooleanGate("or", (Operand("cd4_positive"), Operand("cd8_positive")))
+    populations = [replace(p, gate=either) if p.id == "dp_t" else p for p in populations]
+    strategy = replace(tube.strategy, populations=tuple(populations))
+    tree = gating_tree(strategy, tube.panels, count_populations(strategy, strategy.apply(tube.sample)))
+    words = texts_of(tree)
+    assert "Gate not on the axes of its plot: DP T (CD4+CD8+)." in words
+    assert any("No room for a label: CD4 CD4" in line and line.endswith("…") for line in words)
+    for axes in tree.axes:
+        assert_labels_are_apart_and_inside(axes)
 
 
 def test_real_tubes(gate_tube, shared_data):

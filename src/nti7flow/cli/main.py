@@ -51,7 +51,7 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal or pipe without Unicode shows "?" for "−"
     try:
-        app()
+        app(prog_name="nti7flow")
     except (Nti7flowError, OSError) as error:
         print(f"nti7flow: {error}", file=sys.stderr)
         sys.exit(1)

@@ -13,9 +13,9 @@ from nti7flow.plot.labels import Label
 from nti7flow.plot.layout import EDGE, LINE, WIDTH, Plan
 from nti7flow.plot.outlines import find_outlines
 from nti7flow.plot.panel import draw_panel
-from nti7flow.plot.style import INK, MUTED, SMALL, SUBTITLE, TITLE, colour_of
+from nti7flow.plot.style import DPI, INK, MUTED, SMALL, SUBTITLE, TITLE, colour_of
 from nti7flow.plot.table import draw_table, make_rows, table_height
-from nti7flow.plot.text import write
+from nti7flow.plot.text import shorten, write
 from nti7flow.plot.words import CountLike, percent
 
 
@@ -80,10 +80,6 @@ def gating_tree(
     rows = make_rows(strategy, counts)
     plan = Plan.of(len(panels), table_height(len(rows)), len(footer))
     picture = blank(WIDTH, plan.height)
-    title = strategy.sample if title is None else title
-    subtitle = default_subtitle(strategy, panels) if subtitle is None else subtitle
-    write(picture, EDGE, plan.height - 0.34, title, TITLE, weight="bold", va="baseline")
-    write(picture, EDGE, plan.height - 0.6, subtitle, SUBTITLE, color=MUTED, va="baseline")
     crowded: list[str] = []
     for i, (panel, (outlines, _)) in enumerate(zip(panels, found, strict=True)):
         heading = "All events" if panel.parent is None else by_id[panel.parent].label
@@ -92,9 +88,23 @@ def gating_tree(
     draw_table(picture, plan.table, rows)
     if crowded:
         footer[-1] += f" No room for a label: {', '.join(crowded)}."
-    for i, line in enumerate(reversed(footer)):
-        write(picture, EDGE, EDGE + i * LINE, line, SMALL, color=INK if i else MUTED, va="baseline")
+    title = strategy.sample if title is None else title
+    subtitle = default_subtitle(strategy, panels) if subtitle is None else subtitle
+    _write_around(picture, plan.height, title, subtitle, footer)
     return picture
+
+
+def _write_around(picture: Picture, height: float, title: str, subtitle: str, footer: Sequence[str]) -> None:
+    """Write the title and the lines at the foot, of which the last says how to read the picture."""
+    texts = [
+        write(picture, EDGE, height - 0.34, title, TITLE, weight="bold", va="baseline"),
+        write(picture, EDGE, height - 0.6, subtitle, SUBTITLE, color=MUTED, va="baseline"),
+    ]
+    for i, line in enumerate(reversed(footer)):
+        colour = INK if i else MUTED
+        texts.append(write(picture, EDGE, EDGE + i * LINE, line, SMALL, color=colour, va="baseline"))
+    for text in texts:
+        shorten(text, (WIDTH - 2 * EDGE) * DPI)
 
 
 def make_labels(strategy: GatingStrategy, counts: Sequence[CountLike]) -> dict[str, Label]:

@@ -22,11 +22,19 @@ def find_blockers(sample: Sample, template: str, spillover: str) -> list[str]:
         spillover_for(sample, spillover)
     except InputError as error:
         problems[str(error)] = None
-    if sample.n_events == 0:
-        problems["the tube holds no events."] = None
+    try:
+        check_events(sample)
+    except InputError as error:
+        problems[str(error)] = None
     for population in loaded.populations:
         problems |= dict.fromkeys(_missing_markers(loaded.spec, sample, population))
     return list(problems)
+
+
+def check_events(sample: Sample) -> None:
+    """Refuse a tube without events: 0 cells of 0 would be a count of nothing."""
+    if sample.n_events == 0:
+        raise InputError(f"{sample.path}: holds no events; was it acquired, and exported with its events?")
 
 
 def _missing_markers(spec: TemplateSpec, sample: Sample, population: PopulationSpec) -> list[str]:

@@ -19,6 +19,7 @@ from nti7flow.gating.picture import Panel2D, make_panels
 from nti7flow.gating.resolve import Resolution
 from nti7flow.gating.strategy import GatingStrategy, Members
 from nti7flow.gating.template import GatingTemplate, load_template
+from nti7flow.study.blockers import check_events
 from nti7flow.study.tables import GATE_FITS, arrow_table, to_frame
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def gate(
     ConfigError
         The template pools several samples: gate those together, with the command line or a study.
     InputError
-        A marker or the spillover matrix is missing or ambiguous.
+        The tube holds no events, or a marker or the spillover matrix is missing or ambiguous.
 
     Examples
     --------
@@ -134,6 +135,7 @@ def gate(
     >>> result.table  # doctest: +SKIP
     """
     sample = sample if isinstance(sample, Sample) else read_fcs(sample)
+    check_events(sample)
     template = template if isinstance(template, GatingTemplate) else load_template(template)
     if template.n_waves > 1:
         raise ConfigError(f"{template.reference} fits gates on several samples together; gate them as one study.")

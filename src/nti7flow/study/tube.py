@@ -23,6 +23,7 @@ from nti7flow.gating.resolve import Resolution, Summary
 from nti7flow.gating.scales import Scale, propose_scales
 from nti7flow.gating.strategy import GatingStrategy, Members, Population
 from nti7flow.gating.template import GatingTemplate
+from nti7flow.study.blockers import check_events
 from nti7flow.study.plan import Plan, Tube
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class Progress:
 def open_tube(plan: Plan, tube: Tube) -> tuple[Sample, Spillover]:
     """Read a tube with the markers and the spillover matrix of the plan."""
     sample = read_fcs(tube.path, data_set=tube.data_set)
+    check_events(sample)
     if plan.markers:
         sample = replace(sample, panel=sample.panel.with_markers(plan.markers))
     spillover = spillover_for(sample, plan.spillover)
