@@ -20,6 +20,7 @@ myst_heading_anchors = 3
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
+nb_render_markdown_format = "gfm"  # generated tables are GitHub-style
 
 autodoc_typehints = "description"
 napoleon_google_docstring = False

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# The same examples in every run, and none fails for being slow on a busy machine.
+# "steady": the same examples in every run, and none fails for being slow on a busy machine.
+# HYPOTHESIS_PROFILE=search looks for new ones, thirty times as many.
 settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("search", max_examples=3000, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 

@@ -62,7 +62,7 @@ def test_by_hand(read):
         b"|$MODE|L|$DATATYPE|I|$BYTEORD|2,1|$PAR|2|$TOT|2|$NEXTDATA|0|$CYT|abacus|"
         b"$P1N|SSC-H|$P1B|16|$P1R|1024|$P1E|0,0|$P1G|8.0|$P2N|FL1-H|$P2S|CD4 FITC|$P2B|16|$P2R|1024|$P2E|4,1|"
     )
-    data = bytes.fromhex("0010 8100" "03ff 8200")
+    data = bytes.fromhex("0010 810003ff 8200")
     begin = 58 + len(text)
     raw = f"FCS2.0    {58:8d}{begin - 1:8d}{begin:8d}{begin + 7:8d}       0       0".encode() + text + data
     tube = read(raw)
@@ -92,7 +92,9 @@ def test_floats_of_any_bit_pattern(read, datatype, order, version, n_channels, n
     values = [noise.choice([*special, noise.randbytes(size)]) for _ in range(n_channels * n_events)]
     data = b"".join(values)
     names = [f"V{n}-A" for n in range(n_channels)]
-    tube = read(build([[0.0] * n_channels] * n_events, names, datatype=datatype, order=order, version=version, data=data))
+    tube = read(
+        build([[0.0] * n_channels] * n_events, names, datatype=datatype, order=order, version=version, data=data)
+    )
     assert tube.events.shape == (n_events, n_channels)
     assert tube.events.dtype.kind == "f"
     assert tube.events.tobytes() == data
@@ -103,7 +105,9 @@ def test_floats_of_any_bit_pattern(read, datatype, order, version, n_channels, n
     assert np.array_equal(scale, expected, equal_nan=True)
 
 
-@given(data=st.data(), order=ORDERS, version=VERSIONS, bits=st.lists(st.sampled_from([8, 16, 32]), min_size=1, max_size=6))
+@given(
+    data=st.data(), order=ORDERS, version=VERSIONS, bits=st.lists(st.sampled_from([8, 16, 32]), min_size=1, max_size=6)
+)
 def test_integers_of_mixed_width_lose_the_bits_above_their_range(read, data, order, version, bits):
     tops = [data.draw(st.integers(2, 2**width), label="range") for width in bits]
     rows = data.draw(st.lists(st.tuples(*(st.integers(0, 2**width - 1) for width in bits)), max_size=5), label="rows")
@@ -579,7 +583,12 @@ def test_a_file_that_changed_after_reading_has_no_hash(tmp_path):
 
 @pytest.mark.parametrize(
     "raw",
-    [build(), build([(1, 2)], datatype="I"), build([(1, 2)], datatype="I", bits=[8, 32]), build([(1.0, 2.0)], datatype="D")],
+    [
+        build(),
+        build([(1, 2)], datatype="I"),
+        build([(1, 2)], datatype="I", bits=[8, 32]),
+        build([(1.0, 2.0)], datatype="D"),
+    ],
 )
 def test_events_are_read_only(read, raw):
     tube = read(raw)

@@ -40,7 +40,9 @@ def folder(tmp_path_factory):
 
 
 @given(
-    events=arrays("f4", array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=6).filter(lambda shape: shape[1] > 0)),
+    events=arrays(
+        "f4", array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=6).filter(lambda shape: shape[1] > 0)
+    ),
     data=st.data(),
 )
 def test_round_trip(folder, events, data):
@@ -109,7 +111,12 @@ def test_same_arguments_same_bytes(tube, tmp_path):
     more = {key: ours.keywords[key] for key in ("$SPILLOVER", "$DATE", "$TIMESTEP")}
     detectors = [c.detector for c in ours.panel.channels]
     write_fcs(
-        again, events, detectors, markers=["", "CD3", "CD16+56", ""], ranges=[262144, 262144, 1000, 65536], keywords=more
+        again,
+        events,
+        detectors,
+        markers=["", "CD3", "CD16+56", ""],
+        ranges=[262144, 262144, 1000, 65536],
+        keywords=more,
     )
     assert again.read_bytes() == path.read_bytes()
     raw = path.read_bytes()
@@ -118,7 +125,9 @@ def test_same_arguments_same_bytes(tube, tmp_path):
 
 def test_doubles_are_stored_as_singles(tmp_path):
     write_fcs(tmp_path / "tube.fcs", [[0.1, 16777217.0]], ["FSC-A", "SSC-A"])
-    assert read_fcs(tmp_path / "tube.fcs").columns(["FSC-A", "SSC-A"]).tolist() == [[float(np.float32(0.1)), 16777216.0]]
+    assert read_fcs(tmp_path / "tube.fcs").columns(["FSC-A", "SSC-A"]).tolist() == [
+        [float(np.float32(0.1)), 16777216.0]
+    ]
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,15 @@ def test_prefixes_of_compensated_channels():
 
 @pytest.mark.parametrize(
     ("base", "kind"),
-    [("FSC", "FSC"), ("FS", "FSC"), ("Forward Scatter", "FSC"), ("SS", "SSC"), ("SSC", "SSC"), ("SSC-B", ""), ("FITC", "")],
+    [
+        ("FSC", "FSC"),
+        ("FS", "FSC"),
+        ("Forward Scatter", "FSC"),
+        ("SS", "SSC"),
+        ("SSC", "SSC"),
+        ("SSC-B", ""),
+        ("FITC", ""),
+    ],
 )
 def test_scatter_kinds(base, kind):
     assert scatter_kind(base) == kind

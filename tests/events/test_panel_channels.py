@@ -111,7 +111,9 @@ def test_area_before_height_before_width():
     assert panel(*labels[:2]).resolve("CD3").detector == "BV421-H"
     assert panel("SSC-W", "SSC-H", "SSC-A").resolve("SSC").detector == "SSC-A"
     assert panel("SSC-W", "SSC-H").resolve("SSC-H").detector == "SSC-H"
-    assert panel("SSC-B-A", "SSC-A").resolve("SSC").detector == "SSC-A"  # the scatter of another laser is another channel
+    assert (
+        panel("SSC-B-A", "SSC-A").resolve("SSC").detector == "SSC-A"
+    )  # the scatter of another laser is another channel
 
 
 def test_compensated_before_raw():
@@ -206,7 +208,13 @@ def test_with_markers_needs_a_detector_of_the_panel():
 def test_top_of_scale():
     keywords = {"$PAR": "4", "$DATATYPE": "I"}
     for n, (name, top, gain, amplifier) in enumerate(
-        [("FSC-H", "1024", "8", "0,0"), ("FL1-H", "1024", "2", "4,1"), ("FL2-H", "", "", ""), ("Time", "100", "0.5", "")], 1
+        [
+            ("FSC-H", "1024", "8", "0,0"),
+            ("FL1-H", "1024", "2", "4,1"),
+            ("FL2-H", "", "", ""),
+            ("Time", "100", "0.5", ""),
+        ],
+        1,
     ):
         keywords |= {f"$P{n}N": name, f"$P{n}R": top, f"$P{n}G": gain, f"$P{n}E": amplifier}
     channels = Panel.from_keywords(keywords).channels

@@ -209,12 +209,10 @@ def test_long_names_are_broken_or_cut_but_never_run_over(tube):
 
 
 def test_what_finds_no_room_or_no_axes_is_named_at_the_foot(tube):
-    populations = [
-        replace(p, label=" ".join(["CD4"] * 300)) if p.id == "cd4_t" else p for p in tube.strategy.populations
-    ]
     either = BooleanGate("or", (Operand("cd4_positive"), Operand("cd8_positive")))
-    populations = [replace(p, gate=either) if p.id == "dp_t" else p for p in populations]
-    strategy = replace(tube.strategy, populations=tuple(populations))
+    changed = {"dp_t": {"gate": either}, "cd4_t": {"label": " ".join(["CD4"] * 150)}}
+    populations = tuple(replace(p, **changed.get(p.id, {})) for p in tube.strategy.populations)
+    strategy = replace(tube.strategy, populations=populations)
     tree = gating_tree(strategy, tube.panels, count_populations(strategy, strategy.apply(tube.sample)))
     words = texts_of(tree)
     assert "Gate not on the axes of its plot: DP T (CD4+CD8+)." in words

@@ -238,7 +238,7 @@ class _Biexponential:
     def beyond(self, x: Floats) -> Floats:
         """Display position off the table, where the curve is nearly a pure exponential; NaN and infinity stay."""
         y = np.asarray((np.log(x - self.f) - log(self.p)) / self.b)
-        for _ in range(3):
+        for _ in range(6):
             nearer = self.halley(y, x)
             y = np.where(np.isfinite(nearer), nearer, y)
         return y

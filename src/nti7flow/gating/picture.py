@@ -13,7 +13,7 @@ from nti7flow.errors import UnknownMarker
 from nti7flow.gating.gates import BooleanGate, Dimension
 from nti7flow.gating.histogram import Axis, Histogram
 from nti7flow.gating.resolve import Resolution
-from nti7flow.gating.specs import PopulationSpec
+from nti7flow.gating.specs import FittedSpec, PopulationSpec
 
 N_BINS = 256
 
@@ -79,13 +79,21 @@ class Panel2D:
 
 
 def make_panels(resolution: Resolution) -> list[Panel2D]:
-    """Histograms for all density plots of a gated sample; gates of one parent on the same axes share one."""
+    """Histograms for all density plots of a gated sample; gates of one parent on the same axes share one.
+
+    A gate that could not be placed is no reason not to look: its plot is made all the same, where its parent has
+    events.
+    """
     groups: dict[tuple[str | None, str, str], list[str]] = {}
     axes: dict[tuple[str | None, str, str], tuple[Dimension, Dimension]] = {}
     for spec in resolution.template.populations:
         population = resolution.populations[spec.id]
         dimensions = _plot_dimensions(resolution, spec)
-        if population.gate is None or dimensions is None:
+        if (
+            dimensions is None
+            or population.status == "not_in_panel"
+            or resolution.members.rows(population.parent) is None
+        ):
             continue
         key = (population.parent, dimensions[0].detector, dimensions[1].detector)
         groups.setdefault(key, []).append(spec.id)
@@ -99,11 +107,13 @@ def _plot_dimensions(resolution: Resolution, spec: PopulationSpec) -> tuple[Dime
     try:
         if spec.plot is not None:
             return resolution.dimension(spec.plot[0]), resolution.dimension(spec.plot[1])
-        if gate is None or isinstance(gate, BooleanGate):
+        if gate is None and isinstance(spec.gate, FittedSpec):
+            dimensions = resolution.dimensions(spec.gate)
+        elif gate is None or isinstance(gate, BooleanGate):
             return None
-        if len(gate.dimensions) == 1:
-            return gate.dimensions[0], resolution.dimension("SSC")
-        return gate.dimensions[0], gate.dimensions[1]
+        else:
+            dimensions = gate.dimensions
+        return dimensions[0], dimensions[1] if len(dimensions) > 1 else resolution.dimension("SSC")
     except UnknownMarker:
         return None
 

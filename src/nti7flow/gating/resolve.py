@@ -164,8 +164,14 @@ class Resolution:
         if worst.gate is None:
             return None, worst.status, (f"{worst.id}_{worst.status}",), None
         combined = tuple(Operand(name, negated) for name, negated in gate.operands)
-        flags = tuple(dict.fromkeys(flag for p in operands for flag in p.flags))
-        return BooleanGate("and" if gate.all_of else "or", combined), worst.status, flags, None
+        # "Not" an absent population is everything: nothing about that is absent.
+        present = [
+            p for p, (_, negated) in zip(operands, gate.operands, strict=True) if not (negated and p.status == "absent")
+        ]
+        ok: Status = "ok"
+        status = max((p.status for p in present), key=lambda s: SEVERITY_ORDER.index(SEVERITY[s]), default=ok)
+        flags = tuple(dict.fromkeys(flag for p in present for flag in p.flags))
+        return BooleanGate("and" if gate.all_of else "or", combined), status, flags, None
 
     def _place_fitted(
         self,
@@ -175,62 +181,25 @@ class Resolution:
         parent: str | None,
         pooled: Fitted | None,
     ) -> tuple[Gate | None, Status, tuple[str, ...], GateFit]:
-        fitted = pooled if gate.scope != "sample" else self._fit(gate, dimensions, parent)
-        if fitted is not None:
-            first_reason = fitted.placement.reason
-        else:
-            nothing = "no sample of the group" if gate.scope != "sample" else f"no population {gate.fit_on}"
-            first_reason = f"{nothing} to fit it on"
-        status: Status = "ok"
-        step: FittedSpec | FixedSpec | str = gate
+        step, reasons = gate, list[str]()
+        fitted = first = pooled if gate.scope != "sample" else self._fit(gate, dimensions, parent)
         while fitted is None or not fitted.placement.placed:
-            step = step.on_failure if isinstance(step, FittedSpec) else "fail"
-            if isinstance(step, FittedSpec):
-                dimensions = self.dimensions(step)
-                fitted, status = self._fit(step, dimensions, parent), "fell_back"
-            elif isinstance(step, FixedSpec):
-                return self._fixed_fallback(spec, gate, step, fitted, first_reason)
-            else:
-                status = "absent" if step == "absent" else "failed"
-                return None, status, (f"gate_{status}",), self._row(spec, gate, status, fitted, None, first_reason)
+            reasons.append(_why(step, fitted))
+            if isinstance(step.on_failure, FixedSpec):
+                fixed = self._fixed(step.on_failure)
+                return fixed, "fell_back", ("gate_fell_back",), _row(spec, gate, "fell_back", first, fixed, reasons)
+            if isinstance(step.on_failure, str):
+                status: Status = "absent" if step.on_failure == "absent" else "failed"
+                return None, status, (f"gate_{status}",), _row(spec, gate, status, first, None, reasons)
+            step = step.on_failure
+            dimensions = self.dimensions(step)
+            fitted = self._fit(step, dimensions, parent)
         placed = make_gate(fitted.placement, dimensions)
-        flags = fitted.flags
-        if status == "fell_back":
+        status, flags = "ok", fitted.flags
+        if step is not gate:
             status = "absent" if self._background_explains(placed, parent, step) else "fell_back"
             flags = (*flags, "population_absent" if status == "absent" else "gate_fell_back")
-        used = step if isinstance(step, FittedSpec) else gate
-        return placed, status, flags, self._row(spec, used, status, fitted, placed, first_reason)
-
-    def _fixed_fallback(
-        self, spec: PopulationSpec, gate: FittedSpec, fixed: FixedSpec, fitted: Fitted | None, reason: str
-    ) -> tuple[Gate, Status, tuple[str, ...], GateFit]:
-        placed = self._fixed(fixed)
-        return placed, "fell_back", ("gate_fell_back",), self._row(spec, gate, "fell_back", fitted, placed, reason)
-
-    def _row(
-        self,
-        spec: PopulationSpec,
-        gate: FittedSpec,
-        status: Status,
-        fitted: Fitted | None,
-        placed: RectangleGate | PolygonGate | None,
-        reason: str,
-    ) -> GateFit:
-        method = find_method(gate.method)
-        diagnostics = dict(fitted.diagnostics) if fitted is not None else {}
-        if reason:
-            diagnostics["reason"] = reason
-        return GateFit(
-            population=spec.id,
-            method=method.name,
-            version=method.version,
-            scope=gate.scope,
-            status=status,
-            n_fitted=fitted.n_fitted if fitted is not None else 0,
-            thresholds=thresholds_of(placed) if placed is not None else {},
-            threshold_spread=fitted.spread if fitted is not None and placed is not None else math.nan,
-            diagnostics=diagnostics,
-        )
+        return placed, status, flags, _row(spec, step, status, fitted, placed, reasons)
 
     def _fit(self, gate: FittedSpec, dimensions: tuple[Dimension, ...], parent: str | None) -> Fitted | None:
         """Fit a gate on this sample alone. Gates on the same events and axes share a histogram and its replicates."""
@@ -266,15 +235,13 @@ class Resolution:
         histogram = self._histogram(gate, dimensions, self._parent(spec))
         return None if histogram is None else Summary(histogram, dimensions)
 
-    def _background_explains(
-        self, gate: RectangleGate | PolygonGate, parent: str | None, fallback: FittedSpec | FixedSpec | str
-    ) -> bool:
+    def _background_explains(self, gate: RectangleGate | PolygonGate, parent: str | None, fallback: FittedSpec) -> bool:
         """Whether the events in a fallback gate are no more than its reference population lets expect.
 
         The reference (``fit_on`` of the fallback) is known to be negative; the share of it that lies in the gate, taken
         at its upper bound (n + 1) / (N + 1), is the background rate.
         """
-        if not (isinstance(fallback, FittedSpec) and fallback.fit_on is not None):
+        if fallback.fit_on is None:
             return False
         n_inside, n_parent = self._count(gate, parent)
         n_background, n_reference = self._count(gate, fallback.fit_on)
@@ -322,6 +289,40 @@ class Resolution:
             return RectangleGate(dimensions, lower, upper)
         except ValueError as error:
             raise ConfigError(f"fixed gate, on the display scale: {error}.") from None
+
+
+def _why(gate: FittedSpec, fitted: Fitted | None) -> str:
+    """Say why a method did not place its gate."""
+    if fitted is not None:
+        return fitted.placement.reason
+    nothing = f"no population {gate.fit_on}" if gate.scope == "sample" else "no sample of the group"
+    return f"{nothing} to fit it on"
+
+
+def _row(
+    spec: PopulationSpec,
+    gate: FittedSpec,
+    status: Status,
+    fitted: Fitted | None,
+    placed: RectangleGate | PolygonGate | None,
+    reasons: Sequence[str],
+) -> GateFit:
+    """Row of the table ``gate_fits``: of the method used, or else of the first, and why those before it failed."""
+    method = find_method(gate.method)
+    diagnostics = dict(fitted.diagnostics) if fitted is not None else {}
+    if reasons:
+        diagnostics["reason"] = "; then ".join(reasons)
+    return GateFit(
+        population=spec.id,
+        method=method.name,
+        version=method.version,
+        scope=gate.scope,
+        status=status,
+        n_fitted=fitted.n_fitted if fitted is not None else 0,
+        thresholds=thresholds_of(placed) if placed is not None else {},
+        threshold_spread=fitted.spread if fitted is not None and placed is not None else math.nan,
+        diagnostics=diagnostics,
+    )
 
 
 def _bound(dimension: Dimension, value: float | None) -> float | None:

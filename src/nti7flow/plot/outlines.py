@@ -68,7 +68,7 @@ def find_outlines(panel: Panel2D, by_id: Mapping[str, Population]) -> tuple[list
             found[population.id] = Outline(population, corner, drawn=False)
             covered |= {operand.population for operand in population.gate.operands}
     outlines = [replace(o, labelled=o.population.id not in covered) for o in found.values()]
-    return outlines, [by_id[name] for name in panel.populations if name not in found]
+    return outlines, [by_id[name] for name in panel.populations if name not in found and by_id[name].gate is not None]
 
 
 def _corner(gate: BooleanGate, found: Mapping[str, Outline]) -> Box | None:

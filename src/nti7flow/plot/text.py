@@ -64,8 +64,9 @@ def shorten(text: Text, length: float, along: int = 0) -> None:
     while size > SMALL and size_of(text)[along] > length:
         size -= 0.5
         text.set_fontproperties(font(size, weight))
-    while len(words) > 1 and size_of(text)[along] > length:
-        words = words[:-1].rstrip()
+    while len(words) > 1 and (found := size_of(text)[along]) > length:
+        kept = min(len(words) - 1, int(1.2 * len(words) * length / found))  # most of what is too much at once
+        words = words[: max(kept, 1)].rstrip()
         text.set_text(words + "…")
 
 
@@ -73,7 +74,8 @@ def wrap(text: Text, width: float) -> None:
     """Break a text into lines no wider than so many pixels; never within a word, unless that is very long."""
     words = text.get_text()
     longest = min(max((len(word) for word in words.split()), default=0), LONG_WORD)
-    for n_letters in range(len(words) - 1, longest - 1, -1):
+    most = int(1.5 * len(words) * width / max(size_of(text)[0], 1.0))  # more letters than this surely do not fit
+    for n_letters in range(min(len(words) - 1, max(most, longest)), longest - 1, -1):
         if size_of(text)[0] <= width:
             break
         text.set_text("\n".join(textwrap.wrap(words, n_letters, break_on_hyphens=False)))

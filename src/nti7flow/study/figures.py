@@ -19,16 +19,16 @@ def draw_sample(run: Run, sample: str, folder: Path) -> Path:
 
     rows = [row for row in run.arrow("counts").to_pylist() if row["sample"] == sample]
     counts = [SimpleNamespace(**row) for row in rows]
-    figure = plot.gating_tree(
-        run.strategy(sample),
-        run.panels(sample),
-        counts,
-        title=sample,
-        subtitle=f"{rows[0]['file']} · {rows[0]['template']}",
-    )
     path = folder / f"{sample}.png"
     with warnings.catch_warnings():  # a sample named in a script that the font lacks gets boxes in its title
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
+        figure = plot.gating_tree(
+            run.strategy(sample),
+            run.panels(sample),
+            counts,
+            title=sample,
+            subtitle=f"{rows[0]['file']} · {rows[0]['template']}",
+        )
         plot.save_png(figure, path)
     return path
 

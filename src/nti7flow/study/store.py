@@ -52,8 +52,7 @@ class StepWriter:
         self.run = run
         self.name = name
         _read_index(run)  # a folder that cannot take a step is refused before any work is done
-        # Not named after the process: in a container its number is the same every time.
-        self.folder = run / "steps" / f".{name}.{secrets.token_hex(4)}.tmp"
+        self.folder = _beside(run / "steps" / name)
         self._made: list[Path] = []
         self._growing: dict[str, Any] = {}
         self._rows: dict[str, list[Mapping[str, Any]]] = {}
@@ -129,8 +128,8 @@ class StepWriter:
         for path in (*self.folder.rglob("*"), self.folder):
             _flush(path)
         final = self.folder.with_name(step["name"])
-        if final.exists():  # of a process that died before it could write the index: nobody has seen it
-            shutil.rmtree(final)
+        if final.exists():  # of a process that died before it could write the index: put aside, never deleted
+            final.rename(_beside(final))
         self.folder.rename(final)
         _flush(final.parent)
         try:
@@ -183,7 +182,7 @@ def _flush(path: Path) -> None:
 
 def _replace(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old or the new one, never half."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = _beside(path)
     try:
         beside.write_text(text, encoding="utf-8", newline="\n")
         _flush(beside)
@@ -222,13 +221,15 @@ def _is_entry(entry: object) -> bool:
 
 def _only_leftovers(run: Path) -> bool:
     """Whether a folder holds nothing, or only what a process left that died while writing the first step."""
-    for path in run.iterdir():
-        if path.name == "steps" and path.is_dir():
-            if not all(_LEFTOVER.fullmatch(p.name) or _STEP_NAME.fullmatch(p.name) for p in path.iterdir()):
-                return False
-        elif not _LEFTOVER.fullmatch(path.name):
-            return False
-    return True
+    inside = [path for path in run.iterdir() if path.name != "steps"]
+    if (run / "steps").is_dir():
+        inside += (run / "steps").iterdir()
+    return all(_LEFTOVER.fullmatch(path.name) for path in inside)
+
+
+def _beside(path: Path) -> Path:
+    """Hidden name beside a path. Not made of the process number: in a container that is the same every time."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
 
 
 def open_run(path: str | Path) -> Run:
