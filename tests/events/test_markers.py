@@ -79,12 +79,14 @@ def test_targets_and_dye(text, targets, dye):
     assert parsed.fluorochrome == dye
 
 
-@pytest.mark.parametrize(
-    "dye",
-    """FITC PE APC PerCP PerCP-Cy5-5 PE-Cy7 APC-Cy7 APC-H7 APC-R700 BV421 BUV395 BB515 RB780 RY586 V450 V500 AF700 A700
+DYES = """
+    FITC PE APC PerCP PerCP-Cy5-5 PE-Cy7 APC-Cy7 APC-H7 APC-R700 BV421 BUV395 BB515 RB780 RY586 V450 V500 AF700 A700
     PE-CF594 PE-Dazzle594 PE-Fire_744 APC-AF750 APC-A750 ECD PC5.5 PC7 KO PB Pacific_Blue AmCyan VioBlue PE-Vio770
-    Qdot_605 QD655 eFluor_450 SuperBright_600 Spark_Blue_550 cFluor_V450""".split(),
-)
+    Qdot_605 QD655 eFluor_450 SuperBright_600 Spark_Blue_550 cFluor_V450
+"""
+
+
+@pytest.mark.parametrize("dye", DYES.split())
 def test_dyes(dye):
     assert is_fluorochrome(dye.replace("_", " "))
 

@@ -164,7 +164,7 @@ def test_scatter_time_and_dyes_carry_no_marker():
     assert [sorted(channel.targets) for channel in tube.channels] == [["FSC"], [], [], []]
 
 
-# --- assigned by hand ------------------------------------------------------------------------------------------------
+# --- assigned by hand -----------------------------------------------------------------------------
 
 
 def test_with_markers_moves_a_marker():
@@ -202,7 +202,7 @@ def test_with_markers_needs_a_detector_of_the_panel():
     assert TBNK.with_markers({}) == TBNK
 
 
-# --- numbers, displays, refusals ---------------------------------------------------------------------------------------
+# --- numbers, displays, refusals ------------------------------------------------------------------
 
 
 def test_top_of_scale():
@@ -249,10 +249,13 @@ def test_displays():
     assert "<td>&lt;b&gt;CD4" in tube._repr_html_()
 
 
-# --- any panel of known markers --------------------------------------------------------------------------------------
+# --- any panel of known markers -------------------------------------------------------------------
 
-MARKERS = """CD3 CD4 CD8 CD14 CD16 CD19 CD20 CD25 CD27 CD28 CD31 CD38 CD45 CD45RA CD45RO CD56 CD57 CD62L CD95 CD127 CD161
-CCR4 CCR6 CCR7 CXCR3 CXCR5 HLA-DR PD-1 Ki-67 FoxP3 TCRgd IgD ICOS""".split()
+KNOWN = """
+    CD3 CD4 CD8 CD14 CD16 CD19 CD20 CD25 CD27 CD28 CD31 CD38 CD45 CD45RA CD45RO CD56 CD57 CD62L CD95 CD127
+    CD161 CCR4 CCR6 CCR7 CXCR3 CXCR5 HLA-DR PD-1 Ki-67 FoxP3 TCRgd IgD ICOS
+"""
+MARKERS = KNOWN.split()
 DYES = ["FITC", "PE", "APC", "PerCP-Cy5.5", "PE-Cy7", "BV421", "BUV395", "Alexa Fluor 700", "APC-H7", "Pacific Blue"]
 SPELLINGS = [
     "{marker}",
@@ -285,16 +288,19 @@ def test_each_marker_of_any_panel_finds_itself_in_any_spelling(markers, data):
         assert tube.candidates(absent) == []
 
 
-# --- the panels of real tubes ------------------------------------------------------------------------------------------
+# --- the panels of real tubes ---------------------------------------------------------------------
 
 VENDOR = "vendor_fcsparser/fcsparser/tests/data/FlowCytometers"
 REAL = {
-    "tbnk_auto/1.fcs": "CD3=FITC-A CD16+CD56=PE-A CD45=PerCP-Cy5-5-A CD4=PE-Cy7-A CD19=APC-A CD8=APC-Cy7-A FSC=FSC-A TIME=Time",
+    "tbnk_auto/1.fcs": (
+        "CD3=FITC-A CD16+CD56=PE-A CD45=PerCP-Cy5-5-A CD4=PE-Cy7-A CD19=APC-A CD8=APC-Cy7-A FSC=FSC-A TIME=Time"
+    ),
     "healthy_donor_hd/converted/A_1_1.fcs": "CD45=CD45 CD4=CD4 CD8=CD8 CD3=CD3 CD19=CD19 FSC=FS SSC=SS",
     "itn/converted/sample01.fcs": "CD3=CD3 CD4=CD4 CD8=CD8 CD69=CD69 HLA-DR=HLADr SSC=SSC",
     "hipc_tcell_labelled/converted/HIPC_Stanford_1228_1A.fcs": "CCR7=CCR7 CD45RA=CD45RA HLA-DR=HLADR CD38=CD38",
     "euroflow_lst_optimalflow/converted/Cytometry01.fcs": (
-        "CD4=PacBlue-A CD20=PacBlue-A CD8=FITC-A CD19=PE-Cy7-A TCRgd=PE-Cy7-A CD56=PE-A CD5=PerCP-Cy5-5-A CD45=PacOrange-A"
+        "CD4=PacBlue-A CD20=PacBlue-A CD8=FITC-A CD19=PE-Cy7-A TCRgd=PE-Cy7-A CD56=PE-A CD5=PerCP-Cy5-5-A "
+        "CD45=PacOrange-A"
     ),
     "cytopipeline_omip021/inst/extdata/Donor1.fcs": (
         "CD3=670/30Violet-A CD4=780/60Red-A CD45RO=730//45Red-A CCR7=780/60Yellow-A TCRgd=530/30Blue-A"
@@ -304,13 +310,16 @@ REAL = {
         "CCR7=Comp-APC-Fire_810-A HLA-DR=Comp-PE-Vio770-A PD-1=Comp-RB613-A SSC=SSC-A"
     ),
     "flowq/converted/pid01027_tube1.fcs": "CD45RA=FITC-A CD45RO=PE-A CD8=FL3-A CD4=PE-Cy7-A CD62L=APC-A",
-    "flowsom_wsp/inst/extdata/68983.fcs": "CD8=Pacific_Blue-A TCRgd=APC-A CD4=PE-Texas_Red-A CD19=PE-Cy5-A CD3=PE-Cy7-A",
+    "flowsom_wsp/inst/extdata/68983.fcs": (
+        "CD8=Pacific_Blue-A TCRgd=APC-A CD4=PE-Texas_Red-A CD19=PE-Cy5-A CD3=PE-Cy7-A"
+    ),
     "flowio/data/fcs_files/data1.fcs": "CD4=FL1-H CD3=FL3-H FSC=FSC-H",
     "flowio/data/fcs_files/100715.fcs": "Ki67=B515-A CD3=R780-A CD8=V800-A CD4=V655-A CD14=V450-A CD19=G710-A",
     "qc_flowcut/converted/flowcut_1.fcs": "CD15=FL1-H CD45=FL2-H CD14=FL3-H CD33=FL4-H",
     "immport_galaxy/flowtools/flowai/test-data/input.fcs": "CD4=FL1-H CXCR3=FL2-H CD8=FL3-H CCR5=FL4-H SSC=SSC-H",
     f"{VENDOR}/fake_bitmask_error/fcs1_cleaned.lmd": (
-        "CD103=FL1_INT_LOG CD23=FL2_INT_LOG CD19=FL3_INT_LOG CD22=FL4_INT_LOG CD45=FL5_INT_LOG FSC=FS_INT_LIN SSC=SS_INT_LIN"
+        "CD103=FL1_INT_LOG CD23=FL2_INT_LOG CD19=FL3_INT_LOG CD22=FL4_INT_LOG CD45=FL5_INT_LOG "
+        "FSC=FS_INT_LIN SSC=SS_INT_LIN"
     ),
     f"{VENDOR}/FACS_Diva/facs_diva_test.fcs": "CD20=FITC-A CD45=PerCP-A CD34=PE-Cy7-A CD19=APC-A CD38=Alexa700-A",
 }

@@ -49,7 +49,7 @@ def assert_is(matrix: Spillover, detectors=("FITC-A", "PE-A", "APC-A"), values=M
     assert matrix.matrix.tolist() == values
 
 
-# --- by hand, and as mathematics -------------------------------------------------------------------------------------
+# --- by hand, and as mathematics ------------------------------------------------------------------
 
 
 def test_by_hand():
@@ -126,7 +126,7 @@ def test_matrices_that_cannot_be_used(detectors, matrix, says):
     assert "spillover (test)" in str(caught.value)
 
 
-# --- the keyword -------------------------------------------------------------------------------------------------------
+# --- the keyword ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("key", ["$SPILLOVER", "SPILLOVER", "SPILL", "$SPILL", "spill", "$Comp"])
@@ -190,7 +190,7 @@ def test_keywords_without_a_matrix(tube, text):
 def test_keywords_that_cannot_be_used(tube, text, says):
     sample = tube(("$SPILLOVER", text))
     with pytest.raises(SpilloverError) as caught:
-        Spillover.from_keyword(sample)
+        spillover_for(sample, "keyword")
     assert str(caught.value).startswith(f"{sample.path}: ")
     assert says in str(caught.value)
 
@@ -208,7 +208,7 @@ def test_names_with_and_without_the_prefix(tube):
     assert raw.for_panel(both.panel).detectors == ("FITC-A", "PE-A", "APC-A")
 
 
-# --- CSV ---------------------------------------------------------------------------------------------------------------
+# --- CSV ------------------------------------------------------------------------------------------
 
 PLAIN = "FITC-A,PE-A,APC-A\n1,0.2,0.01\n0.05,1,0.1\n0,0.02,1\n"
 
@@ -229,7 +229,7 @@ PLAIN = "FITC-A,PE-A,APC-A\n1,0.2,0.01\n0.05,1,0.1\n0,0.02,1\n"
         "detector,FITC-A,PE-A,APC-A\nFITC-A,1,0.2,0.01\nPE-A,0.05,1,0.1\nAPC-A,0,0.02,1\n",
         "FITC-A,PE-A,APC-A\nFITC-A,1,0.2,0.01\nPE-A,0.05,1,0.1\nAPC-A,0,0.02,1\n",  # R's write.table
         ",FITC-A,PE-A,APC-A\nAPC-A,0,0.02,1\nFITC-A,1,0.2,0.01\nPE-A,0.05,1,0.1\n",  # rows in another order
-        ",FITC-A :: CD3,PE-A :: CD4,APC-A\nPE-A :: CD4,0.05,1,0.1\nFITC-A :: CD3,1,0.2,0.01\nAPC-A,0,0.02,1\n",  # FlowJo
+        ",FITC-A :: CD3,PE-A :: CD4,APC-A\nPE-A :: CD4,0.05,1,0.1\nFITC-A :: CD3,1,0.2,0.01\nAPC-A,0,0.02,1\n",
         ",Comp-FITC-A :: CD3,Comp-PE-A,Comp-APC-A\nFITC-A,1,0.2,0.01\nPE-A,0.05,1,0.1\nAPC-A,0,0.02,1\n",
         "FITC-A, PE-A ,APC-A\n 100 ,20,1\n5,100,10\n0,2,100\n",
     ],
@@ -282,7 +282,7 @@ def test_csv_paths(tmp_path):
         Spillover.from_csv(tmp_path)
 
 
-# --- which one -----------------------------------------------------------------------------------------------------------
+# --- which one ------------------------------------------------------------------------------------
 
 
 def test_keyword_is_used(tube):
@@ -310,11 +310,13 @@ def test_none_wins_over_the_keyword(tube):
 def test_a_csv_wins_over_the_keyword_and_must_fit_the_tube(tube, table):
     path = table("FITC-A,PE-A\n1,0.5\n0,1\n")
     assert_is(spillover_for(tube(("SPILL", TEXT)), str(path)), ["FITC-A", "PE-A"], [[1.0, 0.5], [0.0, 1.0]])
-    with pytest.raises(SpilloverError, match="detector BV421-A is not in the tube"):
+    with pytest.raises(SpilloverError, match=r"tube\.fcs: .*matrix\.csv.*detector BV421-A is not in the tube"):
         spillover_for(tube(), str(table("FITC-A,BV421-A\n1,0.5\n0,1\n")))
+    with pytest.raises(SpilloverError, match=r"^[^ ]*matrix\.csv: is empty"):
+        spillover_for(tube(), str(table("")))
 
 
-# --- real tubes and others' code -------------------------------------------------------------------------------------------
+# --- real tubes and others' code ------------------------------------------------------------------
 
 
 def test_flowkit_compensates_the_canonical_tube_alike(shared_data):

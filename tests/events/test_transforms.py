@@ -44,7 +44,7 @@ transforms = st.one_of(linears, logs, arcsinhs, logicles())
 PLACES = arrays(np.float64, 40, elements=st.floats(-0.5, 1.5))
 
 
-# --- by hand -----------------------------------------------------------------------------------------------------------
+# --- by hand --------------------------------------------------------------------------------------
 
 
 def test_linear_by_hand():
@@ -80,7 +80,7 @@ def test_logicle_by_hand():
     assert flat.apply(x) == pytest.approx(sinus.apply(x), abs=1e-15)
 
 
-# --- flowutils as oracle -------------------------------------------------------------------------------------------------
+# --- flowutils as oracle --------------------------------------------------------------------------
 
 
 @given(transform=linears, x=arrays(np.float64, 20, elements=st.floats(-1e9, 1e9)))
@@ -137,7 +137,7 @@ def test_logicle_of_nan_and_infinity():
     assert np.array_equal(Log().apply(x)[:3], [np.nan, np.inf, np.nan], equal_nan=True)
 
 
-# --- fifty digits ----------------------------------------------------------------------------------------------------------
+# --- fifty digits ---------------------------------------------------------------------------------
 
 
 def fifty_digits(transform: Logicle, x: float) -> float:
@@ -183,7 +183,7 @@ def test_logicle_to_fifty_digits(transform):
     assert transform.apply(x).tolist() == pytest.approx(expected, rel=1e-15, abs=1e-14)
 
 
-# --- as functions ------------------------------------------------------------------------------------------------------
+# --- as functions ---------------------------------------------------------------------------------
 
 
 @given(transform=transforms, places=PLACES)
@@ -226,7 +226,7 @@ def test_shapes_and_types(transform, shape):
     assert transform.apply(doubled) == pytest.approx(np.full(5, float(transform.apply(7.0))))
 
 
-# --- parameters ------------------------------------------------------------------------------------------------------
+# --- parameters -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_dicts_that_are_no_transform(data, says):
         transform_from_dict(data)
 
 
-# --- the width of a logicle --------------------------------------------------------------------------------------------
+# --- the width of a logicle -----------------------------------------------------------------------
 
 
 def test_width_by_hand():

@@ -12,7 +12,9 @@ from nti7flow.gating.histogram import Axis, Histogram, fit_axis
 AXIS = Axis("X", 0.0, 1.0, 4)
 values = st.floats(-3, 3) | st.sampled_from([np.nan, np.inf, -np.inf])
 columns = st.integers(1, 2).flatmap(
-    lambda k: st.lists(arrays(float, st.tuples(st.integers(0, 20), st.just(k)), elements=values), min_size=2, max_size=4)
+    lambda k: st.lists(
+        arrays(float, st.tuples(st.integers(0, 20), st.just(k)), elements=values), min_size=2, max_size=4
+    )
 )
 
 

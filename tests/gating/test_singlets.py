@@ -87,10 +87,14 @@ def test_events_that_are_all_off_scale_are_refused():
     assert place("singlets@1", np.full((1000, 2), -0.1)).reason == "height does not grow with area"
 
 
-def test_a_real_tube_keeps_its_cells(shared_data):
-    """Height and area of one detector in a tube whose gates are known from its workspace: most events are single cells."""
-    sample = read_fcs(shared_data / "flowsom_wsp" / "inst" / "68983.fcs")
-    values = sample.columns(["FSC-A", "FSC-H"]) / 262144
+def test_cells_that_a_person_gated_as_single_are_kept(shared_data):
+    """A mouse spleen gated by hand in FlowJo; its cell types lie inside a singlet gate on height and width."""
+    folder = shared_data / "flowsom_wsp" / "inst" / "extdata"
+    labels = np.array([line.strip('"') for line in (folder / "gatingResult.csv").read_text().splitlines()])
+    values = read_fcs(folder / "68983.fcs").columns(["FSC-A", "FSC-H"]) / 262144
     fitted = place_and_judge("singlets@1", values)
-    assert fitted.placement.placed
-    assert 0.85 < inside(fitted.placement, values).mean() < 0.999
+    kept = inside(fitted.placement, values)
+    cells = labels != "Unlabeled"
+    assert cells.sum() == 13_671
+    assert kept[cells].mean() > 0.995
+    assert kept[~cells].mean() < 0.93

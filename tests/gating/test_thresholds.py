@@ -215,7 +215,9 @@ class TestQuantile:
         axis = Axis("X", 0.0, 1.0, 10)
         placement = place("quantile@1", Histogram((axis,), np.full(10, 10)), q=0.35)
         assert placement.lower == pytest.approx(0.35)
-        assert place("quantile@1", Histogram((axis,), np.full(10, 10)), q=0.35, keep="below").upper == pytest.approx(0.35)
+        assert place("quantile@1", Histogram((axis,), np.full(10, 10)), q=0.35, keep="below").upper == pytest.approx(
+            0.35
+        )
 
     @given(
         arrays(float, st.integers(20, 300), elements=st.floats(-0.4, 1.4)),

@@ -75,7 +75,7 @@ def _print_sample(out: Console, sample: Sample) -> None:
             escape(channel.marker),
             escape(channel.fluorochrome),
             channel.role,
-            "" if channel.range is None else f"{channel.range:g}",
+            "" if channel.range is None else f"{channel.range:.10g}",
             "" if channel.gain is None else f"{channel.gain:g}",
             "already" if channel.precompensated else "",
         )

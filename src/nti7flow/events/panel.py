@@ -107,9 +107,9 @@ class Panel:
     def resolve(self, name: str) -> Channel:
         """Find the one channel that carries a marker (or has this detector or scatter name).
 
-        A detector name is matched first, as written. A marker is matched by its targets: ``CD4`` finds "CD4 FITC" and
-        "CD4+CD20" but never "CD45"; ``CD16+CD56`` finds the channel that carries both. Of area, height and width of one
-        detector, area is taken.
+        A marker assigned by hand comes first, then a detector name as written. A marker is matched by its targets:
+        ``CD4`` finds "CD4 FITC" and "CD4+CD20" but never "CD45"; ``CD16+CD56`` finds the channel that carries both. Of
+        area, height and width of one detector, area is taken.
 
         Raises
         ------

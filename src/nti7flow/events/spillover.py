@@ -101,21 +101,15 @@ class Spillover:
         """
         found = {key: sample.keywords[key] for key in KEYWORDS if sample.keywords.get(key, "").strip()}
         found = {key: text for key, text in found.items() if any(c.isdigit() for c in text)}
-        try:
-            parsed = [(key, cls._parse(key, text)) for key, text in found.items()]
-        except SpilloverError as error:
-            raise SpilloverError(f"{sample.path}: {error}") from None
+        parsed = [(key, cls._parse(key, text)) for key, text in found.items()]
         for key, other in parsed[1:]:
             first = parsed[0][1]
             if other.detectors != first.detectors or not np.allclose(other.matrix, first.matrix, rtol=0, atol=1e-9):
                 raise SpilloverError(
-                    f"{sample.path}: keywords {parsed[0][0]} and {key} hold different matrices. Say which is meant: "
+                    f"keywords {parsed[0][0]} and {key} hold different matrices. Say which is meant: "
                     "write it to a CSV and give it with --spillover PATH."
                 )
-        try:
-            return parsed[0][1].for_panel(sample.panel) if parsed else None
-        except SpilloverError as error:
-            raise SpilloverError(f"{sample.path}: {error}") from None
+        return parsed[0][1].for_panel(sample.panel) if parsed else None
 
     @classmethod
     def _parse(cls, key: str, text: str) -> Spillover:
@@ -233,12 +227,14 @@ def spillover_for(sample: Sample, choice: str) -> Spillover:
     """
     if choice == "none":
         return Spillover.none()
-    if choice != "keyword":
-        return Spillover.from_csv(choice).for_panel(sample.panel)
-    if any(channel.precompensated for channel in sample.panel.channels):
+    given = None if choice == "keyword" else Spillover.from_csv(choice)
+    if given is None and any(channel.precompensated for channel in sample.panel.channels):
         # "Comp-FITC-A": compensated or unmixed when written, and never to be compensated twice.
         return Spillover((), np.empty((0, 0)), "already compensated")
-    stored = Spillover.from_keyword(sample)
+    try:
+        stored = given.for_panel(sample.panel) if given else Spillover.from_keyword(sample)
+    except SpilloverError as error:
+        raise SpilloverError(f"{sample.path}: {error}") from None
     if stored is None:
         raise MissingSpillover(
             f"{sample.path}: holds no spillover keyword ({', '.join(KEYWORDS[:4])}). Give the matrix with --spillover "

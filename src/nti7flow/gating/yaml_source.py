@@ -47,7 +47,7 @@ class Source:
             items = error.errors()
             keys = _keys(model)
             problems = {
-                self.problem(item["loc"], explain(item, keys)): None for item in items if not _misspelt(item, items)
+                self.problem(item["loc"], explain(item, keys)): None for item in items if not _follows(item, items)
             }
             raise ConfigError("\n".join(problems)) from None
 
@@ -69,12 +69,15 @@ def _shown(value: Any) -> str:
     return "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else repr(value)
 
 
-def _misspelt(item: ErrorDetails, items: Sequence[ErrorDetails]) -> bool:
-    """Whether a key is missing because an unknown one beside it is meant to be it: one mistake, one line."""
-    if item["type"] != "missing":
-        return False
-    *place, key = item["loc"]
-    beside = [other["loc"] for other in items if other["type"] == "extra_forbidden"]
+def _follows(item: ErrorDetails, items: Sequence[ErrorDetails]) -> bool:
+    """Whether an error only follows from another, as one mistake makes one line.
+
+    A key is missing because an unknown one beside it is meant to be it; a list is too short because of what is in it.
+    """
+    *place, key = item["loc"] or ("",)
+    if item["type"] == "too_short":
+        return any(other is not item and other["loc"][: len(item["loc"])] == item["loc"] for other in items)
+    beside = [other["loc"] for other in items if other["type"] == "extra_forbidden" and item["type"] == "missing"]
     return any(list(loc[:-1]) == place and did_you_mean(str(loc[-1]), [str(key)]) for loc in beside)
 
 

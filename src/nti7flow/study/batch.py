@@ -64,7 +64,8 @@ def workers(jobs: int) -> Iterator[Run]:
             yield lambda function, calls: pool.map(partial(_call, function), calls)
     except BrokenProcessPool:
         raise Nti7flowError(
-            "a worker process was killed, most likely for want of memory; try again with --jobs 1."
+            "a worker process was killed, most likely for want of memory; try again with --jobs 1. (A script of your "
+            "own that uses workers must start its work under: if __name__ == '__main__'.)"
         ) from None
 
 

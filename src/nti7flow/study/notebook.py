@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nti7flow.counting.fractions import Count, count_populations
-from nti7flow.errors import ConfigError
+from nti7flow.errors import ConfigError, did_you_mean
 from nti7flow.events.fcs import read_fcs
 from nti7flow.events.sample import Sample
 from nti7flow.events.spillover import Spillover, spillover_for
@@ -55,7 +55,9 @@ class GatingResult:
 
     def membership(self, population: str) -> NDArray[np.bool_] | None:
         """Which events belong to a population: (n_events,) of bool, or None where it has no gate."""
-        self.strategy.population(population)
+        if population not in self.members:
+            sample, hint = self.strategy.sample, did_you_mean(population, self.members)
+            raise ConfigError(f"{sample}: no population '{population}' in {self.strategy.template}.{hint}")
         return self.members.mask(population)
 
     @cached_property
@@ -93,8 +95,8 @@ class GatingResult:
 
     def _repr_html_(self) -> str:
         title = html.escape(f"{self.strategy.sample} by {self.strategy.template}")
-        table = self.table.drop(columns="population").round(2)
-        return f"<p><b>{title}</b></p>{table.to_html(index=False, na_rep='–')}"
+        table = self.table.drop(columns="population").round(2).astype(object)
+        return f"<p><b>{title}</b></p>{table.where(table.notna(), '–').to_html(index=False)}"
 
 
 def gate(

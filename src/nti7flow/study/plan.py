@@ -231,8 +231,10 @@ def _study_plan(path: Path, template: str | Path | None, spillover: str | None, 
             )
             continue
         reference = loaded[panel].reference
-        file = (folder / row.file).resolve()
+        file = (sheet.parent / row.file).resolve()
         _check_name(file)
+        if len(row.sample.encode()) > LONGEST_NAME:
+            problems.append(f"{sheet}: sample {row.sample}: the name has more than {LONGEST_NAME} bytes; shorten it.")
         tubes.append(Tube(row.sample, file, row.file, row.data_set, reference, row))
     if problems:
         raise ConfigError("\n".join(problems))
