@@ -262,6 +262,29 @@ def test_tube_that_breaks_the_program_does_not_break_the_study(nti7flow, tmp_pat
     assert {row["sample"] for row in read_table(tmp_path / "run" / "counts.csv")} == {"c"}
 
 
+def test_links_that_lead_nowhere_are_refused_and_not_passed_over(nti7flow, tmp_path, plain):
+    write_tube(tmp_path / "tubes" / "good.fcs")
+    (tmp_path / "tubes" / "annexed.fcs").symlink_to("../annex/SHA256E-s123.fcs")
+    (tmp_path / "tubes" / "loop.fcs").symlink_to("loop.fcs")
+    (tmp_path / "tubes" / "back").symlink_to("..")
+    outcome = nti7flow("gate", tmp_path / "tubes", "-t", plain, "-o", tmp_path / "run", "--figures", "none")
+    assert (outcome.code, outcome.err) == (3, "")
+    assert "refused annexed: annexed.fcs: no such file." in outcome.out
+    assert "refused loop: loop.fcs: cannot be read: Too many levels of symbolic links." in outcome.out
+    assert {row["sample"] for row in read_table(tmp_path / "run" / "counts.csv")} == {"good"}
+
+
+def test_picture_that_cannot_be_drawn_costs_no_count(nti7flow, tmp_path, plain, caplog):
+    tube = write_tube(tmp_path / "tube.fcs")
+    assert nti7flow("gate", tube, "-t", plain, "-o", tmp_path / "run", "--figures", "none").code == 0
+    (tmp_path / "run" / "figures").write_text("in the way")
+    outcome = nti7flow("gate", tube, "-t", plain, "-o", tmp_path / "run")
+    assert outcome.code == 0
+    assert "Pictures" not in outcome.out
+    assert "tube: no picture could be drawn (FileExistsError" in caplog.text
+    assert nti7flow("replay", tmp_path / "run").code == 0
+
+
 @pytest.mark.parametrize("arguments", [["gate"], ["gate", "x.fcs"], ["gat"], ["gate", "x", "-o", "y", "--jobs", "0"]])
 def test_wrong_usage_exits_2(nti7flow, arguments):
     outcome = nti7flow(*arguments)

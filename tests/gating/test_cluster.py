@@ -5,7 +5,6 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from toys import dimensions, histogram_of, place, place_and_judge
 
 from nti7flow.gating.fit import make_gate
@@ -255,7 +254,7 @@ class TestEuroFlow:
         assert lymphocyte[kept].mean() >= 0.85
 
     def test_finds_them_in_a_twentieth_of_the_tube_or_says_that_it_cannot(self, labelled):
-        """In 22, with leukaemic B cells beside the others, and in 36 a few events more or less decide: judging tells."""
+        """In 22, with leukaemic B cells beside the others, and in 36 few events decide: there, judging tells."""
         name, values, lymphocyte = labelled
         for seed in range(2):
             keep = np.random.default_rng(seed).random(len(values)) < 0.05

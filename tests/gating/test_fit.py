@@ -34,7 +34,7 @@ def at(bin_number):
 
 
 def test_worked_by_hand():
-    """1,024 bins of one event; the gate keeps 512, and of four replicates two lie 10 bins lower: 5 events on average."""
+    """1,024 bins of one event; the gate keeps 512, and of four replicates two lie 10 bins lower: 5 events moved."""
     fitted = judged([at(512), at(512), at(502), at(512), at(502)])
     assert fitted.placement == at(512)
     assert fitted.n_fitted == 1024

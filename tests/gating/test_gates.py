@@ -207,7 +207,6 @@ class TestBoolean:
     @given(masks)
     def test_algebra(self, masks):
         members = dict(zip("abc", masks, strict=True))
-        a, b, c = masks
         assert (boolean("and", "a", "b", "c").combine(members) == np.logical_and.reduce(masks)).all()
         assert (boolean("or", "a", "b", "c").combine(members) == np.logical_or.reduce(masks)).all()
         # De Morgan

@@ -285,7 +285,7 @@ def test_populations_stand_in_an_order_in_which_they_can_be_gated(tmp_path):
         - {id: b, label: B, parent: a, gate: {method: tail@1, dims: [CD4], fit_on: c}}
         - id: c
           label: C
-          gate: {method: tail@1, dims: [CD4], on_failure: {method: quantile@1, dims: [CD4], fit_on: d, params: {q: 0.9}}}
+          gate: {method: tail@1, dims: [CD4], on_failure: {method: tail@1, dims: [CD8], fit_on: d}}
         - {id: a, label: A, gate: {range: {CD3: [1, 2]}}}
         - {id: d, label: D, gate: {any_of: [a]}}
         """,

@@ -171,7 +171,7 @@ class TestTail:
         assert found == pytest.approx([0.6] * 10, abs=margin)
 
     def test_worked_by_hand(self):
-        """A triangle of 100, 99, 98 … events to either side: of 5,050 in its lower half 68.27 % (3,448) lie within 44 bins."""
+        """A triangle of 100, 99, 98 … events: of 5,050 in its lower half 68.27 % (3,448) lie within 44 bins."""
         axis = fit_axis("X", 1)
         counts = np.maximum(100 - np.abs(np.arange(axis.n_bins) - 500), 0)
         placement = place("tail@1", Histogram((axis,), counts), distance=2.0)

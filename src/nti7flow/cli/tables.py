@@ -25,6 +25,8 @@ SHOWN = {
     "b_cells": "CD19",
     "nk_cells": "NK",
 }
+#: What is said of a gate that was placed and still wants a look.
+FLAG_WORDS = {"unstable_gate": "unstable", "impure_gate": "impure"}
 COLOURS = {"": "", "info": "", "review": "yellow", "invalid": "red"}
 
 
@@ -107,8 +109,7 @@ def _flags(summary: GatedSummary) -> str:
     for name, count in summary.counts.items():
         if count["status"] not in ("ok", "not_in_panel") and f"parent_{count['status']}" not in count["flags"]:
             lines.append(f"{name} {count['status']}")
-        elif "unstable_gate" in count["flags"].split(";"):
-            lines.append(f"{name} unstable")
+        lines += [f"{name} {words}" for flag, words in FLAG_WORDS.items() if flag in count["flags"].split(";")]
     lines += [f"{c['check']} {c['value']:.3g}" for c in summary.quality if c["severity"] and c["value"] is not None]
     lines += [c["check"] for c in summary.quality if c["severity"] and c["value"] is None]
     missing = [name for name, count in summary.counts.items() if count["status"] == "not_in_panel"]

@@ -70,7 +70,7 @@ def _count(population: Population, by_id: dict[str, Population], members: Member
     within = any(p.id == LYMPHOCYTES for p in (population, *ancestors))
     n_lymphocytes = _size(members, LYMPHOCYTES) if within and LYMPHOCYTES in by_id else None
     rests_on = list(_rests_on(population, by_id))
-    severities = [SEVERITY[p.status] for p in rests_on] + ["review" for p in rests_on if "unstable_gate" in p.flags]
+    severities = [SEVERITY[p.status] for p in rests_on] + [_of_flags(p, population) for p in rests_on]
     inherited = [
         f"{p.id}:{flag}" for p in rests_on if p is not population for flag in p.flags if not flag.startswith("parent_")
     ]
@@ -89,6 +89,19 @@ def _count(population: Population, by_id: dict[str, Population], members: Member
         flags=tuple(dict.fromkeys((*population.flags, *inherited, *notes))),
         severity=max(severities, key=SEVERITY_ORDER.index),
     )
+
+
+def _of_flags(flagged: Population, counted: Population) -> Severity:
+    """Severity that a flag of one population gives to the count of another that rests on it.
+
+    An unstable gate makes everything below it uncertain. An impure one is wrong itself; what is below is sorted out by
+    its own marker, and only told.
+    """
+    if "unstable_gate" in flagged.flags:
+        return "review"
+    if "impure_gate" in flagged.flags:
+        return "review" if flagged is counted else "info"
+    return ""
 
 
 def _ancestors(population: Population, by_id: dict[str, Population]) -> Iterator[Population]:

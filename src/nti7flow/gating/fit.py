@@ -101,7 +101,7 @@ def fit_gate(
         reason = f"{100 * min(share, 1):.0f} % of its events change sides between replicates of the data"
     if reason:
         return Fitted(Placement(reason=reason), histogram.n_events, math.nan, (), diagnostics)
-    flags = ("unstable_gate",) if share > tolerance else ()
+    flags = placement.flags + (("unstable_gate",) if share > tolerance else ())
     return Fitted(placement, histogram.n_events, _spread(placement, placed), flags, diagnostics)
 
 

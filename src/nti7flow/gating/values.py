@@ -25,7 +25,7 @@ def scale_values(
     Compensation is a sum over the detectors in their order, not a matrix product, so that a value never depends on
     how many rows are worked on together.
     """
-    index = sample.panel.resolve(detector).index
+    index = sample.panel.detector(detector).index
     n_rows = len(rows) if not isinstance(rows, slice) else len(range(*rows.indices(sample.n_events)))
     out = np.empty(n_rows)
     if not (compensated and detector in spillover.detectors):
@@ -36,7 +36,7 @@ def scale_values(
     column = np.empty(n_rows)
     for other, weight in zip(spillover.detectors, weights, strict=True):
         if weight != 0.0:
-            sample.column_into(sample.panel.resolve(other).index, column, rows)
+            sample.column_into(sample.panel.detector(other).index, column, rows)
             column *= weight
             out += column
     return out

@@ -47,7 +47,7 @@ def draw_from(run_folder: Path, sample: str) -> Path | None:
 def forget_pictures(run_folder: Path) -> None:
     """Remove the pictures of earlier steps: beside the newest counts they would show gates that did not make them."""
     folder = run_folder / "figures"
-    for strategy in run_folder.glob("steps/*/strategies/*.json"):
-        (folder / f"{strategy.stem}.png").unlink(missing_ok=True)
-    with suppress(OSError):  # there is none, or something else lives there
+    with suppress(OSError):  # there are none, or something else lives there
+        for strategy in run_folder.glob("steps/*/strategies/*.json"):
+            (folder / f"{strategy.stem}.png").unlink(missing_ok=True)
         folder.rmdir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -171,16 +172,27 @@ def _found_tubes(paths: Sequence[Path], template: str) -> tuple[Tube, ...]:
 def _files(path: Path) -> Iterator[tuple[Path, str]]:
     """Each file that a path stands for, with its name relative to the folder."""
     if path.is_dir():
-        # Hidden files are not the lab's: a Mac leaves "._tube.fcs" beside every "tube.fcs" on a stick.
-        names = [p.relative_to(path) for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
-        shown = sorted(name for name in names if not any(part.startswith(".") for part in name.parts))
-        if not shown:
+        inside = sorted(_below(path))
+        if not inside:
             raise ConfigError(f"{path}: the folder holds no .fcs or .lmd files.")
-        yield from (((path / name).resolve(), name.as_posix()) for name in shown)
+        yield from ((Path(os.path.realpath(file)), file.relative_to(path).as_posix()) for file in inside)
     elif path.exists():
         yield path.resolve(), path.name
     else:
         raise ConfigError(f"{path}: no such file or folder.")
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """FCS files below a folder. A link that leads nowhere is among them: it is refused later, not passed over."""
+
+    def stop(error: OSError) -> None:  # else tubes in a folder that may not be read would be missing unnoticed
+        raise ConfigError(f"{error.filename}: the folder cannot be read: {error.strerror}.")
+
+    for place, folders, files in os.walk(folder, onerror=stop):
+        # Hidden files are not the lab's: a Mac leaves "._tube.fcs" beside every "tube.fcs" on a stick.
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        shown = (name for name in files if not name.startswith("."))
+        yield from (Path(place, name) for name in shown if name.lower().endswith(SUFFIXES))
 
 
 def _check_name(file: Path) -> None:

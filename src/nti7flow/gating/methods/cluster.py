@@ -45,9 +45,14 @@ class ClusterParameters(Parameters):
         (), description="Anchors of other populations: a mode nearer to one of them is that population."
     )
     lean: float = Field(
-        0.0, ge=0, description="How far the contour leans into its neighbours, in squared standard deviations."
+        0.0,
+        ge=0,
+        description="How far it leans into neighbours that do not outnumber it, in squared standard deviations.",
     )
     radius: float = Field(3.5, gt=0, description="Farthest extent of the contour, in standard deviations of the core.")
+    max_foreign: float = Field(
+        0.1, gt=0, le=1, description="Share of other modes' events in the contour above which a person should look."
+    )
     significance: float = Field(
         2.0, gt=0, description="Poisson standard deviations a mode must stand above its saddle."
     )
@@ -67,6 +72,11 @@ class Core:
     mean: Floats
     covariance: Floats
     n_events: int
+
+    @property
+    def log_determinant(self) -> float:
+        """Logarithm of the determinant of the covariance."""
+        return float(np.linalg.slogdet(self.covariance)[1])
 
     def inverse(self) -> Floats:
         """Inverse covariance, (2, 2)."""
@@ -104,7 +114,12 @@ def density_cluster_2d(histogram: Histogram, parameters: ClusterParameters) -> P
     if core.n_events < parameters.min_events:
         return Placement(reason=f"only {core.n_events} events around the mode", diagnostics=diagnostics)
     others = [other for i, other in enumerate(cores) if i != nearest]
-    return Placement(vertices=_contour(core, others, parameters.radius, parameters.lean), diagnostics=diagnostics)
+    foreign = _foreign_share(histogram, core, others, parameters)
+    return Placement(
+        vertices=_contour(core, others, parameters),
+        flags=("impure_gate",) if foreign > parameters.max_foreign else (),
+        diagnostics={**diagnostics, "expected_foreign_share": round(foreign, 4)},
+    )
 
 
 def _nearer_to_rival(position: Floats, parameters: ClusterParameters) -> bool:
@@ -257,7 +272,29 @@ def _core(histogram: Histogram, density: Floats, basin: NDArray[np.bool_], top: 
     return Core(centre, mean, covariance, n_events)
 
 
-def _contour(core: Core, others: list[Core], radius: float, lean: float) -> tuple[tuple[float, float], ...]:
+def _lean(core: Core, other: Core, lean: float) -> float:
+    """How far the line leans into a neighbour: less, and at last not at all, the more it outnumbers this population."""
+    return float(max(0.0, lean - max(0.0, np.log(other.n_events / core.n_events))))
+
+
+def _foreign_share(histogram: Histogram, core: Core, others: list[Core], parameters: ClusterParameters) -> float:
+    """Share of the events inside the contour that belong to other modes, by the shapes and sizes of all cores."""
+    cells, counts = histogram.cells()
+    nearness, weights = [], []
+    for each in (core, *others):
+        offset = cells - each.mean
+        distance = np.einsum("ij,jk,ik->i", offset, each.inverse(), offset)
+        nearness.append(distance + each.log_determinant)
+        weights.append(each.n_events * np.exp(-0.5 * nearness[-1]))
+    inside = nearness[0] - core.log_determinant <= parameters.radius**2
+    for other, theirs in zip(others, nearness[1:], strict=True):
+        inside &= nearness[0] <= theirs + _lean(core, other, parameters.lean)
+    own = weights[0][inside] / np.sum(weights, axis=0)[inside]
+    n_inside = counts[inside].sum()
+    return float((counts[inside] * (1.0 - own)).sum() / n_inside) if n_inside else 0.0
+
+
+def _contour(core: Core, others: list[Core], parameters: ClusterParameters) -> tuple[tuple[float, float], ...]:
     """Outline of what is nearer to ``core`` than to any other core and within ``radius`` of it.
 
     Nearness is Mahalanobis distance plus log-determinant: the Gaussian discriminant with equal abundances. Along a ray
@@ -267,15 +304,15 @@ def _contour(core: Core, others: list[Core], radius: float, lean: float) -> tupl
     """
     angles = np.arange(N_DIRECTIONS) * (2 * np.pi / N_DIRECTIONS)
     directions = np.stack([np.cos(angles), np.sin(angles)], axis=1) @ np.linalg.cholesky(core.covariance).T
-    reach = np.full(N_DIRECTIONS, radius)
-    log_det = np.linalg.slogdet(core.covariance)[1]
+    reach = np.full(N_DIRECTIONS, parameters.radius)
     for other in others:
         inverse = other.inverse()
         offset = core.mean - other.mean
         # distance²(other) - distance²(core) + difference of log-determinants = a t² + b t + c, positive at home
         a = np.einsum("ij,jk,ik->i", directions, inverse, directions) - 1.0
         b = 2.0 * directions @ inverse @ offset
-        c = float(offset @ inverse @ offset + np.linalg.slogdet(other.covariance)[1] - log_det + lean)
+        c = float(offset @ inverse @ offset) + other.log_determinant - core.log_determinant
+        c += _lean(core, other, parameters.lean)
         if c <= 0:  # the other core swallows this one's centre: it is no neighbour to draw a line against
             continue
         reach = np.minimum(reach, _first_root(a, b, c))

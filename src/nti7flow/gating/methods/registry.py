@@ -33,6 +33,8 @@ class Placement:
         Outline of a two-dimensional gate.
     reason : str
         Why no gate could be placed; empty when one was.
+    flags : tuple of str
+        What a person should look at although the gate is placed.
     diagnostics : mapping
         Numbers that a person can judge the fit by.
     """
@@ -41,6 +43,7 @@ class Placement:
     upper: float | None = None
     vertices: tuple[tuple[float, float], ...] | None = None
     reason: str = ""
+    flags: tuple[str, ...] = ()
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
 
     @property
