@@ -31,8 +31,11 @@ populations:
 
 
 def write_template(folder, populations, *, head=HEAD, name="toy.yaml"):
+    """Write a template whose populations are given as text, or as several texts."""
+    parts = [populations] if isinstance(populations, str) else populations
+    text = "\n".join(textwrap.dedent(part).strip("\n") for part in parts)
     path = Path(folder) / name
-    path.write_text(head + textwrap.indent(textwrap.dedent(populations).strip("\n"), "  ") + "\n", encoding="utf-8")
+    path.write_text(head + textwrap.indent(text, "  ") + "\n", encoding="utf-8")
     return path
 
 

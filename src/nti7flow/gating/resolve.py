@@ -23,7 +23,7 @@ from nti7flow.gating.histogram import Histogram, fit_axis
 from nti7flow.gating.methods import find_method
 from nti7flow.gating.methods.registry import Parameters
 from nti7flow.gating.methods.thresholds import ValleyParameters
-from nti7flow.gating.scales import Scale, make_dimension, propose_scale
+from nti7flow.gating.scales import Scale, check_distinct, make_dimension, propose_scale
 from nti7flow.gating.specs import (
     BooleanSpec,
     FittedSpec,
@@ -60,7 +60,14 @@ class Resolution:
     def start(
         cls, template: GatingTemplate, sample: Sample, spillover: Spillover, *, name: str | None = None
     ) -> Resolution:
-        """Begin with nothing gated; the sample is named after its file unless a name is given."""
+        """Begin with nothing gated; the sample is named after its file unless a name is given.
+
+        Raises
+        ------
+        AmbiguousMarker
+            One channel would serve as two of the template's markers.
+        """
+        check_distinct(template.spec, sample.panel, template.markers)
         return cls(template, sample, spillover, name or sample.path.stem, Members(sample.n_events))
 
     @cached_property
@@ -153,9 +160,11 @@ class Resolution:
 
     def _blocked(self, parent: str | None) -> tuple[Status, tuple[str, ...]] | None:
         """Status and flag of a population whose parent has no events to gate, None where it has."""
-        if parent is None or self.members.rows(parent) is not None:
+        if parent is None:
             return None
         status = self.populations[parent].status
+        if self.members.rows(parent) is not None and status != "absent":
+            return None
         return status, (f"parent_{status}",)
 
     def _boolean(self, gate: BooleanSpec) -> tuple[Gate | None, Status, tuple[str, ...], None]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nti7flow.errors import ConfigError, UnknownMarker
+from nti7flow.errors import AmbiguousMarker, ConfigError, UnknownMarker
 from nti7flow.events.panel import Channel, Panel
 from nti7flow.events.sample import Sample
 from nti7flow.events.spillover import Spillover
@@ -45,6 +45,25 @@ def find_channel(template: TemplateSpec, panel: Panel, marker: str) -> Channel:
     except UnknownMarker as error:
         alternatives = f" (nor {', '.join(names[1:])})" if len(names) > 1 else ""
         raise UnknownMarker(f"{error}{alternatives}") from None
+
+
+def check_distinct(template: TemplateSpec, panel: Panel, markers: Iterable[str]) -> None:
+    """Refuse a panel in which one fluorescence channel would serve as two of the template's markers.
+
+    "CD3/CD19" on one channel answers to both names; gated as both, it would count CD19+ T cells and no B cell.
+    """
+    served: dict[int, str] = {}
+    for marker in markers:
+        try:
+            channel = find_channel(template, panel, marker)
+        except (UnknownMarker, AmbiguousMarker):
+            continue  # said where the marker is needed
+        other = served.setdefault(channel.index, marker)
+        if other != marker and channel.role == "fluorescence":
+            raise AmbiguousMarker(
+                f"{other} and {marker} would both be read from {channel.detector} ({channel.marker}). Say which channel "
+                f"has which with --marker '{marker}=DETECTOR', or correct the marker names in the file."
+            )
 
 
 def scale_spec(template: TemplateSpec, channel: Channel, marker: str) -> ScaleSpec:

@@ -145,6 +145,11 @@ class FixedSpec(Spec):
                 raise ValueError(f"{marker}: lower bound {low:g} is not below upper bound {high:g}")
         return self
 
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Markers the gate is on."""
+        return self.polygon.dims if self.polygon is not None else tuple(self.range or self.rectangle or ())
+
 
 class PolygonSpec(Spec):
     """Vertices in two markers."""

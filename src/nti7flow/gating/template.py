@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from nti7flow.errors import ConfigError, did_you_mean
-from nti7flow.gating.specs import BooleanSpec, FittedSpec, PopulationSpec, SameAsSpec, Scope, TemplateSpec
+from nti7flow.gating.specs import BooleanSpec, FittedSpec, FixedSpec, PopulationSpec, SameAsSpec, Scope, TemplateSpec
 from nti7flow.gating.yaml_source import Source, plain, read_yaml
 
 
@@ -50,6 +50,20 @@ class GatingTemplate:
             before = max((ready[name] for name in dependencies(population)), default=0)
             ready[population.id] = before + (pooled_scope(population) is not None)
         return ready
+
+    @cached_property
+    def markers(self) -> tuple[str, ...]:
+        """Every marker that something is gated or drawn on, in the order of the populations."""
+        names: dict[str, None] = {}
+        for population in self.populations:
+            gate: object = population.gate
+            while isinstance(gate, FittedSpec):
+                names |= dict.fromkeys((*gate.dims, *(marker for dims in gate.or_dims for marker in dims)))
+                gate = gate.on_failure
+            if isinstance(gate, FixedSpec):
+                names |= dict.fromkeys(gate.dims)
+            names |= dict.fromkeys(population.plot or ())
+        return tuple(names)
 
     @property
     def n_waves(self) -> int:

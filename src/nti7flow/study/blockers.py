@@ -5,7 +5,7 @@ from __future__ import annotations
 from nti7flow.errors import AmbiguousMarker, InputError, UnknownMarker
 from nti7flow.events.sample import Sample
 from nti7flow.events.spillover import spillover_for
-from nti7flow.gating.scales import find_channel
+from nti7flow.gating.scales import check_distinct, find_channel
 from nti7flow.gating.specs import FittedSpec, FixedSpec, PopulationSpec, TemplateSpec
 from nti7flow.gating.template import load_template
 
@@ -25,6 +25,10 @@ def find_blockers(sample: Sample, template: str, spillover: str) -> list[str]:
     try:
         check_events(sample)
     except InputError as error:
+        problems[str(error)] = None
+    try:
+        check_distinct(loaded.spec, sample.panel, loaded.markers)
+    except AmbiguousMarker as error:
         problems[str(error)] = None
     for population in loaded.populations:
         problems |= dict.fromkeys(_missing_markers(loaded.spec, sample, population))
@@ -60,5 +64,5 @@ def _alternatives(population: PopulationSpec) -> tuple[tuple[str, ...], ...]:
     if isinstance(gate, FittedSpec):
         return (gate.dims, *gate.or_dims)
     if isinstance(gate, FixedSpec):
-        return (tuple(gate.range or gate.rectangle or (gate.polygon.dims if gate.polygon else ())),)
+        return (gate.dims,)
     return ()

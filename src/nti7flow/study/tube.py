@@ -22,7 +22,6 @@ from nti7flow.gating.picture import Panel2D, make_panels
 from nti7flow.gating.resolve import Resolution, Summary
 from nti7flow.gating.scales import Scale, propose_scales
 from nti7flow.gating.strategy import GatingStrategy, Members, Population
-from nti7flow.gating.template import GatingTemplate
 from nti7flow.study.blockers import check_events
 from nti7flow.study.plan import Plan, Tube
 
@@ -74,22 +73,6 @@ def open_tube(plan: Plan, tube: Tube) -> tuple[Sample, Spillover]:
     return sample, replace(spillover, source=Path(spillover.source).name)
 
 
-def markers_of(template: GatingTemplate) -> tuple[str, ...]:
-    """Every marker a template gates on, for agreeing on scales."""
-    from nti7flow.gating.specs import FittedSpec, FixedSpec
-
-    names: dict[str, None] = {}
-    for population in template.populations:
-        gate: object = population.gate
-        while isinstance(gate, FittedSpec):
-            names |= dict.fromkeys((*gate.dims, *(m for dims in gate.or_dims for m in dims)))
-            gate = gate.on_failure
-        if isinstance(gate, FixedSpec):
-            names |= dict.fromkeys(gate.range or gate.rectangle or (gate.polygon.dims if gate.polygon else ()))
-        names |= dict.fromkeys(population.plot or ())
-    return tuple(names)
-
-
 def _refuse(plan: Plan, tube: Tube, error: Exception) -> RefusedTube:
     """Say why a tube could not be gated. Whatever it was, it never costs the study.
 
@@ -116,7 +99,7 @@ def propose(plan: Plan, tube: Tube) -> dict[str, Scale] | RefusedTube:
     try:
         sample, spillover = open_tube(plan, tube)
         template = plan.templates[tube.template]
-        return propose_scales(template.spec, sample, spillover, markers_of(template))
+        return propose_scales(template.spec, sample, spillover, template.markers)
     except Exception as error:
         return _refuse(plan, tube, error)
 
