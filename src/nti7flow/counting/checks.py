@@ -14,6 +14,10 @@ from nti7flow.gating.strategy import Severity
 UNASSIGNED_OPTIMAL, UNASSIGNED_LIMIT = 5.0, 10.0
 
 
+#: Notes of the reader that mean that cells were left out.
+UNREAD_CELLS = ("more_data_sets",)
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One row of the table ``quality``."""
@@ -31,7 +35,7 @@ def check_sample(sample: Sample, spillover: Spillover, counts: Sequence[Count]) 
     worst: Severity = "review" if condition > CONDITION_LIMIT else ""
     yield Check("spillover_condition_number", condition, CONDITION_LIMIT, worst)
     for note in sample.notes:
-        yield Check(f"file_note: {note.text}", None, None, "info")
+        yield Check(f"file_note: {note.text}", None, None, "review" if note.code in UNREAD_CELLS else "info")
     yield from _unassigned({count.population: count for count in counts})
 
 

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 _DYES = """
-    FITC PE APC PERCP PERCPCY55 PERCPCY5 PERCPCYANINE55 PP PC5 PC55 PC7 ECD KO KRO KROME KROMEORANGE
+    FITC PE APC RD1 PERCP PERCPCY55 PERCPCY5 PERCPCYANINE55 PP PC5 PC55 PC7 ECD KO KRO KROME KROMEORANGE
     PECY5 PECY55 PECY7 PECYANINE5 PECYANINE55 PECYANINE7 PETEXASRED PETXRED PETR APCCY7 APCCYANINE7 APCH7 APCR700
     PACIFICBLUE PACBLUE PB PACIFICORANGE PACORANGE PO AMCYAN AQUA LDAQUA VIOBLUE VIOGREEN VIOBRIGHTFITC
     GFP MCHERRY TXRED TEXASRED CY5 CY7 CY55
@@ -49,7 +49,12 @@ SYNONYMS = {
 }
 
 _CD = re.compile(r"CD\s?(\d+)([A-Za-z]*)", re.IGNORECASE)
-_ISOFORM = re.compile(r"(CD45)[\s_-]+(R[ABCO])\b", re.IGNORECASE)
+_ISOFORM = re.compile(r"(CD45)[\s_/:-]+(R[ABCO])\b", re.IGNORECASE)
+#: Words by which a lab says that a channel does not carry the marker named beside them.
+_NOT_STAINED = re.compile(r"\b(FMO|iso(type)?|unstained|no|minus|without|neg(ative)?|IgG\d\w?)\b", re.IGNORECASE)
+_POSITION = re.compile(r"[\s_-]+FL\s?\d+([\s_-]?[AHW])?$", re.IGNORECASE)  # "CD4-PE FL2-A"
+_SPECIES = re.compile(r"\b(anti[- ]?|human[- ]?|hu[- ]?|h)(?=CD\d)", re.IGNORECASE)  # "hCD3", "anti-CD3"
+_CLONE = re.compile(r"(CD\d+[A-Za-z]?)-([A-Za-z]\w*)", re.IGNORECASE)  # "CD19-J3"
 _LIST = re.compile(r"[\s_+/,;:|&()]+|-(?=CD)|(?<=\d)-(?=\d)")
 _PREFIX = re.compile(r"^(FJ)?Comp-", re.IGNORECASE)
 _MEASURE = re.compile(r"^(?P<base>.*?)[-_. ]?(?P<measure>A|H|W|AREA|HEIGHT|WIDTH|PEAK|INT|TOF)$", re.IGNORECASE)
@@ -90,9 +95,10 @@ def parse_marker(text: str) -> MarkerText:
     >>> sorted(parse_marker("CD16+56").targets)
     ['CD16', 'CD56']
     """
-    text = text.strip()
+    text = _POSITION.sub("", text.strip())
     marker, dye = _strip_fluorochrome(text)
-    return MarkerText(marker, frozenset(_targets(marker)), dye)
+    targets = [] if _NOT_STAINED.search(text) else _targets(_SPECIES.sub("", marker))
+    return MarkerText(marker, frozenset(targets), dye)
 
 
 def _strip_fluorochrome(text: str) -> tuple[str, str]:
@@ -122,10 +128,13 @@ def _targets(marker: str) -> list[str]:
     found: list[str] = []
     after_cd = False
     for part in _LIST.split(_ISOFORM.sub(r"\1\2", marker)):  # "CD45 RA" is one target
+        clone = _CLONE.fullmatch(part)
+        if clone:  # a single letter is part of the name: CD62-L
+            part = clone[1] + clone[2] if len(clone[2]) == 1 else clone[1]
         match = _CD.fullmatch(part)
         if match:
             found.append(f"CD{int(match[1])}{match[2].upper()}")
-            after_cd = True
+            after_cd = clone is None  # the number behind a clone is the clone's
         elif after_cd and re.fullmatch(r"\d{2,3}[A-Za-z]?", part):  # the 56 of CD16+56
             found.append(f"CD{part.upper()}")
         elif part:
@@ -164,6 +173,6 @@ def scatter_kind(base: str) -> str:
     name = squeeze(base)
     if name in ("FSC", "FS", "FSCLIN", "FSLIN", "FSCLOG", "FSLOG", "FORWARDSCATTER"):
         return "FSC"
-    if name in ("SSC", "SS", "SSCLIN", "SSLIN", "SSCLOG", "SSLOG", "SIDESCATTER"):
+    if name in ("SSC", "SS", "BSC", "SSCLIN", "SSLIN", "SSCLOG", "SSLOG", "SIDESCATTER"):
         return "SSC"
     return ""

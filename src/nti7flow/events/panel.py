@@ -142,6 +142,9 @@ class Panel:
         # A detector named after an antigen that was assigned another marker no longer answers to its name.
         named = [c for c in self.channels if not (c.assigned and _is_antigen(c.base))]
         exact = [c for c in named if c.detector == name]
+        labelled = [c for c in self.channels if c.role == "fluorescence" and wanted and wanted <= c.targets]
+        if exact and exact[0].targets and labelled and exact[0] not in labelled and exact[0].role == "fluorescence":
+            return [*exact, *_best_measure(labelled)]  # $PnN says one thing, $PnS another
         if exact:
             return exact
         base, measure = split_measure(name)

@@ -215,6 +215,21 @@ def _plain(name: str) -> str:
     return strip_prefix(name.split("::")[0].strip())[0]
 
 
+def _check_all_compensated(sample: Sample) -> None:
+    """Refuse a tube of which only some channels say they are compensated, where its own matrix names the others."""
+    try:
+        stored = Spillover.from_keyword(sample)
+    except SpilloverError:
+        return  # a matrix that nothing will be done with
+    done = {strip_prefix(c.detector)[0] for c in sample.panel.channels if c.precompensated}
+    left = [name for name in (stored.detectors if stored else ()) if strip_prefix(name)[0] not in done]
+    if stored is not None and left and len(left) < len(stored.detectors):
+        raise SpilloverError(
+            f"{sample.path}: some channels are named as compensated (Comp-), but {', '.join(left)} of the spillover "
+            "keyword not. Export the tube with all channels raw or all compensated."
+        )
+
+
 def spillover_for(sample: Sample, choice: str) -> Spillover:
     """Return the spillover matrix of a sample for ``keyword``, ``none`` or the path of a CSV.
 
@@ -230,6 +245,7 @@ def spillover_for(sample: Sample, choice: str) -> Spillover:
     given = None if choice == "keyword" else Spillover.from_csv(choice)
     if given is None and any(channel.precompensated for channel in sample.panel.channels):
         # "Comp-FITC-A": compensated or unmixed when written, and never to be compensated twice.
+        _check_all_compensated(sample)
         return Spillover((), np.empty((0, 0)), "already compensated")
     try:
         stored = given.for_panel(sample.panel) if given else Spillover.from_keyword(sample)

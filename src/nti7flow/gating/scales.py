@@ -61,8 +61,8 @@ def check_distinct(template: TemplateSpec, panel: Panel, markers: Iterable[str])
         other = served.setdefault(channel.index, marker)
         if other != marker and channel.role == "fluorescence":
             raise AmbiguousMarker(
-                f"{other} and {marker} would both be read from {channel.detector} ({channel.marker}). Say which channel "
-                f"has which with --marker '{marker}=DETECTOR', or correct the marker names in the file."
+                f"{other} and {marker} would both be read from {channel.detector} ({channel.marker}). Say which "
+                f"channel has which with --marker '{marker}=DETECTOR', or correct the marker names in the file."
             )
 
 

@@ -90,8 +90,6 @@ def _read(stream: BinaryIO, file_size: int, path: Path, data_set: int) -> Sample
                     f"{name}: has {index + 1} data set(s); data set {data_set} (counted from 0) was asked for."
                 )
             base += step
-    if more:
-        oddities.append(f"the file holds further data sets; this is data set {data_set}")
     keywords = _supplemental(stream, keywords, base, file_size, name, oddities)
     if keywords["$MODE"].upper() != "L":
         raise FcsError(
@@ -115,9 +113,15 @@ def _read(stream: BinaryIO, file_size: int, path: Path, data_set: int) -> Sample
         events=decode(data, row, ranges),
         panel=panel,
         keywords=keywords,
-        notes=tuple(Note("fcs", text) for text in oddities),
+        notes=(*(Note("fcs", text) for text in oddities), *_unread(data_set, more=more)),
         file_stamp=(status.st_size, status.st_mtime_ns),
     )
+
+
+def _unread(data_set: int, *, more: bool) -> tuple[Note, ...]:
+    """Note that cells of this file are in data sets that were not read."""
+    text = f"the file holds further data sets; this is data set {data_set}"
+    return (Note("more_data_sets", text),) if more else ()
 
 
 def _supplemental(
