@@ -126,7 +126,7 @@ def _targets(marker: str) -> list[str]:
     if whole in SYNONYMS:
         return [SYNONYMS[whole]]
     found: list[str] = []
-    after_cd = False
+    after_cd = after_clone = False
     for part in _LIST.split(_ISOFORM.sub(r"\1\2", marker)):  # "CD45 RA" is one target
         clone = _CLONE.fullmatch(part)
         if clone:  # a single letter is part of the name: CD62-L
@@ -134,9 +134,9 @@ def _targets(marker: str) -> list[str]:
         match = _CD.fullmatch(part)
         if match:
             found.append(f"CD{int(match[1])}{match[2].upper()}")
-            after_cd = clone is None  # the number behind a clone is the clone's
-        elif after_cd and re.fullmatch(r"\d{2,3}[A-Za-z]?", part):  # the 56 of CD16+56
-            found.append(f"CD{part.upper()}")
+            after_cd, after_clone = True, clone is not None
+        elif after_cd and re.fullmatch(r"\d{2,3}[A-Za-z]?", part):  # the 56 of CD16+56, but not the 119 of CD19-J3-119
+            found += [] if after_clone else [f"CD{part.upper()}"]
         elif part:
             found.append(part)
             after_cd = False
