@@ -1,12 +1,10 @@
 """Fixtures of the command line: call it here, or as a process of its own."""
 
-import os
-import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from command_line import Outcome, spawn
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
 from study_tubes import SAMPLE_FCS, plain, pooled
@@ -14,24 +12,6 @@ from study_tubes import SAMPLE_FCS, plain, pooled
 from nti7flow.cli.main import main
 
 __all__ = ["plain", "pooled"]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-    def error(self):
-        """The one line of an error."""
-        assert self.code == 1, self
-        assert self.out == ""
-        assert "Traceback" not in self.err
-        (line,) = self.err.splitlines()
-        assert line.startswith("nti7flow: ")
-        return line.removeprefix("nti7flow: ")
 
 
 @pytest.fixture
@@ -46,15 +26,6 @@ def nti7flow(monkeypatch, capsys):
         return Outcome(stop.value.code or 0, out, err)
 
     return run
-
-
-def spawn(*arguments, cwd=None, **environment):
-    """Run the command line as a process of its own, in which every warning is an error."""
-    command = [sys.executable, "-W", "error", "-m", "nti7flow", *map(str, arguments)]
-    done = subprocess.run(
-        command, cwd=cwd, env=os.environ | environment, capture_output=True, encoding="utf-8", errors="replace"
-    )
-    return Outcome(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import spawn
+from command_line import spawn
 from study_tubes import DAY00, DAY21, SAMPLE_FCS, check_counts, everything, files_of, read_table, write_tube
 
 COUNTS = (

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import spawn
+from command_line import spawn
 from study_tubes import DAY00, SAMPLE_FCS, everything, spillover_keyword, write_refused, write_tube
 
 import nti7flow as nf

@@ -171,6 +171,10 @@ def test_scales_are_agreed_on_exactly_and_in_any_order(tmp_path):
     assert merged.width == max(p["CD3"].width for p in proposals) > min(p["CD3"].width for p in proposals)
 
 
+#: Staining batch of each tube of a study; its name ends in the day of the tube that it is a copy of.
+BATCH = {"a00": "march", "b21": "march", "c21": "april", "d21": "april"}
+
+
 class TestStudy:
     """Two simulated tubes and copies of them, in two staining batches, gated through the study room."""
 
@@ -179,11 +183,10 @@ class TestStudy:
     - {id: t_cells, label: T, parent: lymphocytes, gate: {method: density_valley@1, dims: [CD3], scope: SCOPE}}
     - {id: cd4_t, label: CD4, parent: t_cells, gate: {method: density_valley@1, dims: [CD4]}}
     """
-    BATCH = {"a00": "march", "b21": "march", "c21": "april", "d21": "april"}
 
     @pytest.fixture
     def plan(self, tmp_path):
-        def make(scope, names=tuple(self.BATCH), rename=lambda name: name):
+        def make(scope, names=tuple(BATCH), rename=lambda name: name):
             head = HEAD[: HEAD.index("scales")] + "populations:\n"
             write_template(tmp_path, self.TEMPLATE.replace("SCOPE", scope), head=head)
             with (tmp_path / "samples.csv").open("w", newline="") as stream:
@@ -192,7 +195,7 @@ class TestStudy:
                 for name in names:
                     file = tmp_path / f"{rename(name)}.fcs"
                     shutil.copy(SAMPLE_FCS / f"SIM-001_day{name[1:]}_tbnk.fcs", file)
-                    batch = self.BATCH[name]
+                    batch = BATCH[name]
                     sheet.writerow([file.name, rename(name), f"{rename(name)}s", "S1", "toy", batch])
             (tmp_path / "study.yaml").write_text(
                 "schema: nti7flow/study/1\nstudy: toy\ntemplates: {toy: toy.yaml}\nsheets: {samples: samples.csv}\n"
@@ -228,8 +231,8 @@ class TestStudy:
 
     def test_the_order_of_the_sheet_and_the_names_do_not_matter(self, plan):
         expected, _ = self.thresholds(plan("batch"))
-        turned = {name: f"{chr(122 - i)}{name}" for i, name in enumerate(self.BATCH)}
-        found, _ = self.thresholds(plan("batch", tuple(self.BATCH)[::-1], turned.get))
+        turned = {name: f"{chr(122 - i)}{name}" for i, name in enumerate(BATCH)}
+        found, _ = self.thresholds(plan("batch", tuple(BATCH)[::-1], turned.get))
         assert {name: found[new] for name, new in turned.items()} == expected
 
     def test_a_damaged_tube_costs_only_itself(self, plan):

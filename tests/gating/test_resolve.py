@@ -178,7 +178,10 @@ class TestAbsent:
         counts = counts_of(gated)
         count = counts["b_cells"]
         assert (count.status, count.severity, count.flags) == ("absent", "info", ("population_absent",))
-        assert (count.n_events, count.n_parent) == (n_positive, 200)  # a number, not null: what an upper limit is made of
+        assert (count.n_events, count.n_parent) == (
+            n_positive,
+            200,
+        )  # a number, not null: what an upper limit is made of
         assert (counts["rest"].n_events, counts["rest"].severity) == (200 - n_positive, "info")
         fit = gated.fits[-1]
         assert (fit.method, fit.status, fit.n_fitted) == ("tail", "absent", 1000)
@@ -252,7 +255,7 @@ class TestNotInPanel:
     TEXT = """
     - {id: singlets, label: S, optional: true, bypass: true, gate: {range: {FSC-W: [1, 2]}}}
     - {id: t_cells, label: T, parent: singlets, gate: {range: {CD3: [500, null]}}}
-    - {id: nk, label: NK, parent: t_cells, optional: true, gate: {method: density_valley@1, dims: [CD56], scope: sample}}
+    - {id: nk, label: NK, parent: t_cells, optional: true, gate: {method: density_valley@1, dims: [CD56]}}
     - {id: nk_bright, label: B, parent: nk, gate: {range: {CD3: [1, 2]}}}
     - {id: other, label: O, parent: t_cells, gate: {all_of: [not nk]}}
     """

@@ -62,7 +62,7 @@ def test_a_simulated_tube_loses_few_single_cells():
     assert fitted.flags == ()
     kept = inside(fitted.placement, values)
     double = simulated.labels == "doublets"
-    assert kept[~double].mean() > 0.96
+    assert kept[~double].mean() > 0.99
     assert kept[double].mean() < 0.4
 
 
@@ -97,4 +97,4 @@ def test_cells_that_a_person_gated_as_single_are_kept(shared_data):
     cells = labels != "Unlabeled"
     assert cells.sum() == 13_671
     assert kept[cells].mean() > 0.995
-    assert kept[~cells].mean() < 0.93
+    assert kept[~cells].mean() < 0.95  # not only doublets: whatever the person left out

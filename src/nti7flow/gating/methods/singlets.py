@@ -8,6 +8,9 @@ from pydantic import Field
 from nti7flow.gating.histogram import Histogram
 from nti7flow.gating.methods.registry import Parameters, Placement, method
 
+#: Half-width of the slices of area on which the band is found; how far from the line, relative, single cells may be.
+SLICE, NEAR = 0.04, 0.25
+
 
 class SingletParameters(Parameters):
     """Parameters of ``singlets``."""
@@ -21,8 +24,9 @@ def singlets(histogram: Histogram, parameters: SingletParameters) -> Placement:
     """Band around the line on which single cells lie in area (x) against height (y), both linear.
 
     Two cells passing together have twice the area at about the same height, so they fall below the line. The line is
-    fitted to the median height in slices of area, and the band to the deviations around it (median absolute deviation),
-    relative to the height: the spread of a pulse grows with the pulse.
+    fitted to the median height in slices of area; the band follows it from slice to slice, as real lines bend where
+    pulses come near the top of the scale. Its width is a number of robust standard deviations, relative to the height:
+    the spread of a pulse grows with the pulse.
     """
     n_events = histogram.n_events
     if n_events < parameters.min_events:
@@ -37,25 +41,43 @@ def singlets(histogram: Histogram, parameters: SingletParameters) -> Placement:
     usable = expected > 0.02
     if counts[usable].sum() < parameters.min_events:
         return Placement(reason="too few events along the line of single cells")
+    areas, counts = cells[usable, 0], counts[usable]
     relative = (cells[usable, 1] - expected[usable]) / expected[usable]
-    middle = weighted_median(relative, counts[usable])
-    spread = 1.4826 * weighted_median(np.abs(relative - middle), counts[usable])
-    half = parameters.distance * max(spread, 0.01)
-    ends = np.array([max(0.0, -intercept / slope), 1.25])
-    heights = intercept + slope * ends
+    near = np.abs(relative) <= NEAR
+    if counts[near].sum() < parameters.min_events:
+        return Placement(reason="too few events along the line of single cells")
+    middle, spread = _band(relative[near], counts[near])
+    knots = np.arange(SLICE / 2, 1.0 + SLICE, SLICE)
+    local = np.array([_local_band(areas[near], relative[near], counts[near], knot, (middle, spread)) for knot in knots])
+    centre, half = local[:, 0], parameters.distance * local[:, 1]
+    heights = np.maximum(intercept + slope * knots, 0.0)
     floor = 0.01  # events at the very origin are single debris, not doublets
-    below = heights * (1 + middle - half) - floor
-    above = heights * (1 + middle + half) + floor
-    vertices = (
-        (-0.25, -0.25),
-        (float(ends[0]), float(below[0])),
-        (float(ends[1]), float(below[1])),
-        (float(ends[1]), float(above[1])),
-        (float(ends[0]), float(above[0])),
+    below = heights * (1 + centre - half) - floor
+    above = heights * (1 + centre + half) + floor
+    corners = [(-0.25, -0.25), (float(knots[0]), float(below[0]))]
+    outline = [
+        *corners,
+        *zip(knots[1:].tolist(), below[1:].tolist(), strict=True),
+        *zip(knots[::-1].tolist(), above[::-1].tolist(), strict=True),
         (-0.25, float(above[0])),
-    )
+    ]
     diagnostics = {"slope": round(slope, 4), "intercept": round(intercept, 4), "relative_spread": round(spread, 4)}
-    return Placement(vertices=vertices, diagnostics=diagnostics)
+    return Placement(vertices=tuple(outline), diagnostics=diagnostics)
+
+
+def _band(relative: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
+    """Middle and spread of relative deviations; the spread is that of the upper half, which holds no doublets."""
+    middle = weighted_median(relative, counts)
+    upper = relative >= middle
+    return middle, max(1.4826 * weighted_median(relative[upper] - middle, counts[upper]), 0.01)
+
+
+def _local_band(
+    areas: np.ndarray, relative: np.ndarray, counts: np.ndarray, knot: float, otherwise: tuple[float, float]
+) -> tuple[float, float]:
+    """Middle and spread around one area, where there are events enough to tell; else those of the whole line."""
+    here = np.abs(areas - knot) <= SLICE
+    return _band(relative[here], counts[here]) if counts[here].sum() >= 100 else otherwise
 
 
 def _line(cells: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
