@@ -23,7 +23,7 @@ from nti7flow.gating.histogram import Histogram, fit_axis
 from nti7flow.gating.methods import find_method
 from nti7flow.gating.methods.registry import Parameters
 from nti7flow.gating.methods.thresholds import ValleyParameters
-from nti7flow.gating.scales import Scale, check_distinct, make_dimension, propose_scale
+from nti7flow.gating.scales import Scale, check_distinct, make_dimension, propose_scale, second_choices
 from nti7flow.gating.specs import (
     BooleanSpec,
     FittedSpec,
@@ -204,7 +204,7 @@ class Resolution:
             dimensions = self.dimensions(step)
             fitted = self._fit(step, dimensions, parent)
         placed = make_gate(fitted.placement, dimensions)
-        status, flags = "ok", fitted.flags
+        status, flags = "ok", (*fitted.flags, *second_choices(self.template.spec, self.sample.panel, step.dims))
         if step is not gate:
             status = "absent" if self._background_explains(placed, parent, step) else "fell_back"
             flags = (*flags, "population_absent" if status == "absent" else "gate_fell_back")

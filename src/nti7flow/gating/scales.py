@@ -47,6 +47,16 @@ def find_channel(template: TemplateSpec, panel: Panel, marker: str) -> Channel:
         raise UnknownMarker(f"{error}{alternatives}") from None
 
 
+def second_choices(template: TemplateSpec, panel: Panel, markers: Iterable[str]) -> tuple[str, ...]:
+    """Flags for aliases of which not the first spelling was found: NK by CD56 alone is not NK by CD16 and CD56."""
+    flags = []
+    for marker in markers:
+        first, *others = template.markers.get(marker, (marker,))
+        if not panel.candidates(first):
+            flags += [f"{marker}_by_{name}_alone" for name in others if panel.candidates(name)][:1]
+    return tuple(flags)
+
+
 def check_distinct(template: TemplateSpec, panel: Panel, markers: Iterable[str]) -> None:
     """Refuse a panel in which one fluorescence channel would serve as two of the template's markers.
 
