@@ -314,6 +314,6 @@ def test_interrupted_run_leaves_nothing(tmp_path):
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, err
     assert "Traceback" not in out + err
     assert everything(tmp_path) == before

@@ -43,12 +43,12 @@ def test_nothing_to_compensate_is_nothing_to_worry_about(sample):
 
 
 def test_every_note_of_the_file_is_told(sample):
-    notes = (Note("a", "the header disagrees with the text"), Note("b", "two bytes too many"))
+    notes = (Note("a", "the header disagrees with the text"), Note("more_data_sets", "a second data set follows"))
     noted = Sample(sample.path, 0, sample.version, sample.events, sample.panel, sample.keywords, notes)
     _, *told = check_sample(noted, Spillover.none(), [])
     assert told == [
         Check("file_note: the header disagrees with the text", None, None, "info"),
-        Check("file_note: two bytes too many", None, None, "info"),
+        Check("file_note: a second data set follows", None, None, "review"),  # cells were left out
     ]
 
 

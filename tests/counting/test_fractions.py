@@ -128,6 +128,13 @@ def test_an_unstable_gate_is_for_review_with_all_that_rests_on_it():
     assert counts["b"].flags == ("a:unstable_gate",)
 
 
+def test_an_impure_gate_is_for_review_itself_and_told_below():
+    populations = [population("a", flags=("impure_gate",)), population("b", "a"), population("c", "b")]
+    counts = count(populations, {"a": 10, "b": 5, "c": 3})
+    assert [c.severity for c in counts.values()] == ["review", "info", "info"]
+    assert counts["c"].flags == ("a:impure_gate",)
+
+
 def test_flags_are_told_once_and_notes_go_to_every_count():
     twice = boolean("a", "not a")
     populations = [

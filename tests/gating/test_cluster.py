@@ -170,6 +170,35 @@ class TestContour:
             assert (again != kept)[:4000].mean() < 0.02
             assert (again != kept)[4000:].mean() < 0.005
 
+    def test_leans_less_into_a_neighbour_that_outnumbers_it(self):
+        """By the logarithm of how many times: 1.0 is given back to a neighbour of 2.7 times as many."""
+        spare = [place(METHOD, tube(above=n), **LYMPHOCYTES | {"lean": 1.0}) for n in (1000, 2000, 6000)]
+        none = [place(METHOD, tube(above=n), **LYMPHOCYTES | {"lean": 0.0}) for n in (1000, 2000, 6000)]
+        borders = [[np.array(p.vertices)[:, 1].max() for p in placements] for placements in (spare, none)]
+        moved = np.subtract(*borders)
+        assert moved[:2] == pytest.approx([0.002, 0.002], abs=0.001)
+        assert moved[2] == 0
+
+    @pytest.mark.parametrize(("above", "flags"), [(2000, ()), (20_000, ("impure_gate",))])
+    def test_a_contour_that_is_mostly_others_is_flagged(self, above, flags):
+        """The truth of the simulated clusters, against what the method expects of their shapes and sizes."""
+        near = tube(home=500, above=0)
+        rng = np.random.default_rng(1)
+        values = np.concatenate([near, rng.normal((0.7, 0.33), 0.03, (above, 2))])
+        placement = place(METHOD, values, **LYMPHOCYTES)
+        kept = inside(placement, values)
+        share = kept[500:].sum() / kept.sum()
+        assert placement.flags == flags
+        assert placement.diagnostics["expected_foreign_share"] == pytest.approx(share, rel=0.3, abs=0.02)
+        assert place(METHOD, values, **LYMPHOCYTES | {"max_foreign": 1.0}).flags == ()
+
+    def test_a_contour_without_limit_takes_all_that_is_nearest(self):
+        values = np.random.default_rng(0).normal((0.7, 0.2), 0.02, (3000, 2))
+        values = np.concatenate([values, [(0.1, 0.95)] * 4])
+        placement = place(METHOD, values, **LYMPHOCYTES | {"radius": 60.0})
+        assert inside(placement, values).all()
+        assert placement.diagnostics["expected_foreign_share"] == 0
+
     @settings(max_examples=20)
     @given(st.integers(-20, 20), st.integers(-20, 20), st.integers(0, 2**32 - 1))
     def test_moves_with_the_data(self, dx, dy, seed):

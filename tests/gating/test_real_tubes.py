@@ -68,10 +68,10 @@ def manual_region(tube):
 
 
 class TestThinned:
-    """The same tube with fewer lymphocytes: those that are left must be where they were, or the gate must say so.
+    """The same tube with fewer lymphocytes: those that are left are where they were, or the gate says so.
 
-    Agreement is counted over the events that were thinned: of n of them 2 % may change sides, with the counting error of
-    those 2 % (two standard deviations), and 2 % on the average over all seeds.
+    Agreement is counted over the events that were thinned: of n of them 2 % may change sides, with the counting error
+    of those 2 % (two standard deviations), and 2 % on the average over all seeds.
     """
 
     SEEDS = range(4)

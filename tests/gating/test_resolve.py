@@ -196,6 +196,23 @@ class TestAbsent:
         assert counts["rest"].severity == "review"
         assert counts["rest"].flags == ("gate_fell_back", "b_cells:gate_fell_back")
 
+    def test_nothing_is_gated_in_a_population_that_is_absent(self, gate):
+        """Its few events are background, and no valley among them means anything."""
+        child = """
+        - {id: bright, label: X, parent: b_cells, gate: {range: {CD19: [500, null]}}}
+        - {id: fitted, label: F, parent: b_cells, gate: {method: density_valley@1, dims: [CD19]}}
+        - {id: also, label: S, gate: {all_of: [b_cells]}}
+        - {id: either, label: E, gate: {any_of: [b_cells, t_cells]}}
+        - {id: without, label: W, gate: {all_of: [t_cells, not b_cells]}}
+        """
+        counts = counts_of(gate([self.FALLBACK, child], **self.tube(1)))
+        for name in ("bright", "fitted"):
+            assert (counts[name].status, counts[name].n_events) == ("absent", None)
+            assert counts[name].flags[0] == "parent_absent"
+        assert (counts["also"].status, counts["also"].n_events) == ("absent", 1)
+        assert counts["either"].status == "absent"
+        assert (counts["without"].status, counts["without"].n_events) == ("ok", 1000)  # "not absent" is everything
+
     @pytest.mark.parametrize("mean", [0.0, 0.005, 0.7, 3.0, 40.0, 744.0, 746.0, 12_345.6])
     @pytest.mark.parametrize("probability", [0.5, 0.99])
     def test_the_limit_is_that_of_a_poisson_count(self, mean, probability):
@@ -324,6 +341,24 @@ class TestNames:
         assert gated.strategy().population("t").gate.dimensions[0].marker == "CD3"
         with pytest.raises(UnknownMarker, match="no channel carries CD5"):
             gate(text, CD4=TWO)
+
+    def test_a_second_spelling_is_told(self, gate):
+        head = HEAD.replace("populations:", "markers:\n  NK: [CD16+CD56, CD56, CD16]\npopulations:")
+        text = "- {id: nk, label: NK, gate: {method: density_valley@1, dims: [NK]}}"
+        assert counts_of(gate(text, head=head, **{"CD16+CD56": TWO}))["nk"].flags == ()
+        assert counts_of(gate(text, head=head, CD56=TWO))["nk"].flags == ("NK_by_CD56_alone",)
+
+    def test_one_channel_does_not_serve_as_two_markers(self, gate):
+        text = """
+        - {id: t_cells, label: T, gate: {range: {CD3: [500, null]}}}
+        - {id: b_cells, label: B, gate: {range: {CD19: [500, null]}}}
+        """
+        with pytest.raises(AmbiguousMarker, match=r"CD3 and CD19 would both be read from FL0-A \(CD3/CD19\)"):
+            gate(text, **{"CD3/CD19": TWO})
+
+    def test_but_as_another_name_of_one_it_may(self, gate):
+        text = "- {id: nk, label: NK, gate: {method: density_valley@1, dims: [CD16+CD56], or_dims: [[CD56], [CD16]]}}"
+        assert counts_of(gate(text, **{"CD16+CD56": TWO}))["nk"].n_events == N
 
     def test_the_sample_is_named_after_its_file_unless_named(self, tmp_path):
         template, sample = toy_template(tmp_path, T_CELLS), toy_sample(tmp_path / "tube 7.fcs", CD3=TWO)

@@ -317,6 +317,25 @@ def test_each_pooled_fit_adds_a_wave_to_what_rests_on_it(tmp_path):
     assert [pooled_scope(p) for p in template.populations] == [None, "batch", None, "study", None, "study"]
 
 
+def test_lists_the_markers_that_it_gates_and_draws_on(tmp_path):
+    template = toy_template(
+        tmp_path,
+        """
+        - id: a
+          label: A
+          plot: [CD3, SSC]
+          gate:
+            method: tail@1
+            dims: [CD3]
+            or_dims: [[CD2]]
+            on_failure: {method: tail@1, dims: [CD5], on_failure: {rectangle: {CD6: [1, 2], CD7: [1, 2]}}}
+        - {id: b, label: B, gate: {polygon: {dims: [CD8, CD9], vertices: [[0, 0], [1, 0], [1, 1]]}}}
+        - {id: c, label: C, gate: {all_of: [not a]}}
+        """,
+    )
+    assert template.markers == ("CD3", "CD2", "CD5", "CD6", "CD7", "SSC", "CD8", "CD9")
+
+
 def test_the_recipe_hash_sees_numbers_and_no_layout(tmp_path):
     populations = "- {id: a, label: A, gate: {range: {CD3: [1, 2]}}}"
     reordered = "# a comment\n- gate: {range: {CD3: [1.0, 2.0]}}\n  label: A\n  id: a"

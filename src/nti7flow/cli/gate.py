@@ -27,7 +27,10 @@ class FigureChoice(enum.StrEnum):
 def gate(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="PATH...", help="FCS files, folders (searched recursively), or one study.yaml."),
+        typer.Argument(
+            metavar="PATH...",
+            help="FCS files, folders (searched recursively, without hidden files), or one study.yaml.",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Run folder; a second run into it adds a step.")],
     template: Annotated[

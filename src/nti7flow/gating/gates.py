@@ -153,16 +153,25 @@ def _inside(vertices: Floats, px: Floats, py: Floats) -> Bools:
 
 
 def _even_odd(vertices: Floats, px: Floats, py: Floats) -> Bools:
-    """Count, edge by edge, how often a ray from each point to +x crosses the outline; points on it are inside."""
+    """Count, edge by edge, how often a ray from each point to +x crosses the outline; points on it are inside.
+
+    Points are taken in the order of y, so that an edge meets only those at its own height.
+    """
+    order = np.argsort(py, kind="stable")
+    xs, ys = px[order], py[order]
     crossings = np.zeros(len(px), np.bool_)
     on_edge = np.zeros(len(px), np.bool_)
     for (x1, y1), (x2, y2) in zip(vertices, np.roll(vertices, -1, axis=0), strict=True):
+        level = slice(*np.searchsorted(ys, (min(y1, y2), np.nextafter(max(y1, y2), np.inf))))
+        x, y = xs[level], ys[level]
         # Sign of the cross product: which side of the edge the point is on.
-        side = (x2 - x1) * (py - y1) - (px - x1) * (y2 - y1)
-        spans = (y1 > py) != (y2 > py)
-        crossings ^= spans & ((side > 0) == (y2 > y1))
-        on_edge |= (side == 0) & (px >= min(x1, x2)) & (px <= max(x1, x2)) & (py >= min(y1, y2)) & (py <= max(y1, y2))
-    return crossings | on_edge
+        side = (x2 - x1) * (y - y1) - (x - x1) * (y2 - y1)
+        spans = (y1 > y) != (y2 > y)
+        crossings[level] ^= spans & ((side > 0) == (y2 > y1))
+        on_edge[level] |= (side == 0) & (x >= min(x1, x2)) & (x <= max(x1, x2))
+    inside = np.empty(len(px), np.bool_)
+    inside[order] = crossings | on_edge
+    return inside
 
 
 @dataclass(frozen=True, slots=True)

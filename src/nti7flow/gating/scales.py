@@ -48,7 +48,7 @@ def find_channel(template: TemplateSpec, panel: Panel, marker: str) -> Channel:
 
 
 def second_choices(template: TemplateSpec, panel: Panel, markers: Iterable[str]) -> tuple[str, ...]:
-    """Flags for aliases of which not the first spelling was found: NK by CD56 alone is not NK by CD16 and CD56."""
+    """Flag aliases of which not the first spelling was found: NK by CD56 alone is not NK by CD16 and CD56."""
     flags = []
     for marker in markers:
         first, *others = template.markers.get(marker, (marker,))
@@ -63,7 +63,12 @@ def check_distinct(template: TemplateSpec, panel: Panel, markers: Iterable[str])
     "CD3/CD19" on one channel answers to both names; gated as both, it would count CD19+ T cells and no B cell.
     """
     served: dict[int, str] = {}
+    fits = [fit for population in template.populations for fit in population.fits]
+    alternatives = {marker for fit in fits for dims in fit.or_dims for marker in dims}
+    alternatives -= {marker for fit in fits for marker in fit.dims}
     for marker in markers:
+        if marker in alternatives:
+            continue  # stands for another marker, and may well be another name of it
         try:
             channel = find_channel(template, panel, marker)
         except (UnknownMarker, AmbiguousMarker):

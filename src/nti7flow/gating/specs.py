@@ -216,6 +216,15 @@ class PopulationSpec(Spec):
     plot: tuple[MarkerName, MarkerName] | None = Field(None, description="Axes of its picture, x and y.")
     gate: GateSpec
 
+    @property
+    def fits(self) -> tuple[FittedSpec, ...]:
+        """Methods that may place the gate, in the order in which they are tried."""
+        chain, gate = list[FittedSpec](), self.gate
+        while isinstance(gate, FittedSpec):
+            chain.append(gate)
+            gate = gate.on_failure  # type: ignore[assignment]
+        return tuple(chain)
+
     @field_validator("gate", mode="before")
     @classmethod
     def _kind(cls, value: Any) -> Any:

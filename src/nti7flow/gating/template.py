@@ -56,10 +56,9 @@ class GatingTemplate:
         """Every marker that something is gated or drawn on, in the order of the populations."""
         names: dict[str, None] = {}
         for population in self.populations:
-            gate: object = population.gate
-            while isinstance(gate, FittedSpec):
-                names |= dict.fromkeys((*gate.dims, *(marker for dims in gate.or_dims for marker in dims)))
-                gate = gate.on_failure
+            for fit in population.fits:
+                names |= dict.fromkeys((*fit.dims, *(marker for dims in fit.or_dims for marker in dims)))
+            gate = population.fits[-1].on_failure if population.fits else population.gate
             if isinstance(gate, FixedSpec):
                 names |= dict.fromkeys(gate.dims)
             names |= dict.fromkeys(population.plot or ())
@@ -85,11 +84,8 @@ def dependencies(population: PopulationSpec) -> Iterator[str]:
     """Ids of the populations that must be known before this one can be gated."""
     if population.parent is not None:
         yield population.parent
+    yield from (fit.fit_on for fit in population.fits if fit.fit_on is not None)
     gate = population.gate
-    while isinstance(gate, FittedSpec):
-        if gate.fit_on is not None:
-            yield gate.fit_on
-        gate = gate.on_failure  # type: ignore[assignment]
     if isinstance(gate, SameAsSpec):
         yield gate.same_as
     if isinstance(gate, BooleanSpec):

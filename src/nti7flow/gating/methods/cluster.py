@@ -280,16 +280,16 @@ def _lean(core: Core, other: Core, lean: float) -> float:
 def _foreign_share(histogram: Histogram, core: Core, others: list[Core], parameters: ClusterParameters) -> float:
     """Share of the events inside the contour that belong to other modes, by the shapes and sizes of all cores."""
     cells, counts = histogram.cells()
-    nearness, weights = [], []
-    for each in (core, *others):
+    nearness = np.empty((1 + len(others), len(cells)))
+    for i, each in enumerate((core, *others)):
         offset = cells - each.mean
-        distance = np.einsum("ij,jk,ik->i", offset, each.inverse(), offset)
-        nearness.append(distance + each.log_determinant)
-        weights.append(each.n_events * np.exp(-0.5 * nearness[-1]))
+        nearness[i] = np.einsum("ij,jk,ik->i", offset, each.inverse(), offset) + each.log_determinant
+    sizes = np.array([each.n_events for each in (core, *others)])
+    weights = sizes[:, None] * np.exp(0.5 * (nearness.min(axis=0) - nearness))  # the nearest counts fully, however far
     inside = nearness[0] - core.log_determinant <= parameters.radius**2
     for other, theirs in zip(others, nearness[1:], strict=True):
         inside &= nearness[0] <= theirs + _lean(core, other, parameters.lean)
-    own = weights[0][inside] / np.sum(weights, axis=0)[inside]
+    own = (weights[0] / weights.sum(axis=0))[inside]
     n_inside = counts[inside].sum()
     return float((counts[inside] * (1.0 - own)).sum() / n_inside) if n_inside else 0.0
 
