@@ -314,6 +314,7 @@ def test_interrupted_run_leaves_nothing(tmp_path):
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    # A shell shows 130 for both; the second where the interrupt came within an import that runs generated code.
+    assert process.returncode in (130, -signal.SIGINT), err
     assert "Traceback" not in out + err
     assert everything(tmp_path) == before

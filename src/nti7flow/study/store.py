@@ -63,9 +63,11 @@ class StepWriter:
                 with suppress(FileExistsError):
                     folder.mkdir()
                     self._made.append(folder)
-        except OSError as error:
+        except BaseException as error:
             self._undo()
-            raise self._unwritable(error) from None
+            if isinstance(error, OSError):
+                raise self._unwritable(error) from None
+            raise
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
