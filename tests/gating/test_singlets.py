@@ -44,6 +44,14 @@ def test_keeps_single_cells_and_drops_doublets(slope, spread):
     assert kept[double].mean() < 0.02
 
 
+def test_the_band_is_in_standard_deviations():
+    """Of normal heights 95.4 % lie within two; the 0.01 for debris adds a third of one here."""
+    rng = np.random.default_rng(0)
+    area = rng.uniform(0.5, 0.9, N)
+    values = np.column_stack([area, area * rng.normal(1, 0.04, N)])
+    assert inside(place("singlets@1", values, distance=2.0), values).mean() == pytest.approx(0.98, abs=0.012)
+
+
 def test_the_line_is_the_robust_line_of_the_events():
     values, _ = tube()
     slope, intercept, _, _ = theilslopes(values[:1500, 1], values[:1500, 0])

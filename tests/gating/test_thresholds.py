@@ -157,6 +157,30 @@ class TestDensityValley:
         clean = place("density_valley@1", cells).lower
         assert place("density_valley@1", np.concatenate([cells, debris])).lower == pytest.approx(clean, abs=0.02)
 
+    @pytest.mark.parametrize("keep", ["above", "below"])
+    def test_more_debris_than_positives_does_not_draw_it_either(self, keep):
+        """1.5 % debris at one end, 0.5 % of the population sought at the other: keeping 98 % parts off debris."""
+        rng = np.random.default_rng(0)
+        values = np.concatenate([rng.normal(0.1, 0.02, 150), rng.normal(0.4, 0.04, 9800), rng.normal(0.8, 0.03, 50)])
+        placement = place("density_valley@1", values if keep == "above" else 1.0 - values, keep=keep)
+        threshold = placement.lower if keep == "above" else 1.0 - placement.upper
+        assert 0.55 < threshold < 0.72
+
+    def test_a_shoulder_does_not_draw_it(self):
+        """Half of the events on either side of a shallow dip, a tenth beyond a deep valley."""
+        values = mixture(np.random.default_rng(0), 60_000, (45, 0.2, 0.05), (45, 0.33, 0.05), (10, 0.7, 0.05))
+        placement = place("density_valley@1", values)
+        assert placement.diagnostics["n_modes"] == 3
+        assert 0.5 < placement.lower < 0.6
+
+    def test_where_no_valley_is_deep_it_is_the_deepest(self):
+        rng = np.random.default_rng(0)
+        values = mixture(rng, 200_000, (1, 0.2, 0.05), (1, 0.325, 0.05), (1, 0.46, 0.05))
+        placement = place("density_valley@1", values)
+        assert placement.diagnostics["n_modes"] == 3
+        assert placement.diagnostics["valley_to_lower_mode"] > 0.5
+        assert 0.38 < placement.lower < 0.41
+
     def test_the_window_must_be_open(self):
         with pytest.raises(ValidationError, match="lower end 500 is not below upper end 100"):
             ValleyParameters(window=(500, 100))

@@ -14,6 +14,7 @@ from nti7flow.gating.gates import BooleanGate, Dimension
 from nti7flow.gating.histogram import Axis, Histogram
 from nti7flow.gating.resolve import Resolution
 from nti7flow.gating.specs import FittedSpec, PopulationSpec
+from nti7flow.gating.values import DisplayValues
 
 N_BINS = 256
 
@@ -98,7 +99,12 @@ def make_panels(resolution: Resolution) -> list[Panel2D]:
         key = (population.parent, dimensions[0].detector, dimensions[1].detector)
         groups.setdefault(key, []).append(spec.id)
         axes[key] = dimensions
-    return [_panel(resolution, key[0], populations, *axes[key]) for key, populations in groups.items()]
+    panels = []
+    for key, populations in groups.items():
+        rows = resolution.members.rows(key[0])
+        assert rows is not None
+        panels.append(panel_of(resolution.values, key[0], rows, axes[key], populations))
+    return panels
 
 
 def _plot_dimensions(resolution: Resolution, spec: PopulationSpec) -> tuple[Dimension, Dimension] | None:
@@ -118,19 +124,38 @@ def _plot_dimensions(resolution: Resolution, spec: PopulationSpec) -> tuple[Dime
         return None
 
 
-def _panel(resolution: Resolution, parent: str | None, populations: list[str], x: Dimension, y: Dimension) -> Panel2D:
-    rows = resolution.members.rows(parent)
-    assert rows is not None
-    values = resolution.values.of((x, y), rows)
-    x_axis, y_axis = (_axis(d.title, values[:, i]) for i, d in enumerate((x, y)))
-    counts = Histogram.of(values, (x_axis, y_axis)).counts.ravel()
+def panel_of(
+    values: DisplayValues,
+    parent: str | None,
+    rows: NDArray[np.intp],
+    dimensions: tuple[Dimension, Dimension],
+    populations: Sequence[str],
+) -> Panel2D:
+    """Return the histogram of some events of a sample on two axes.
+
+    Parameters
+    ----------
+    values : DisplayValues
+        Of the sample.
+    parent : str or None
+        Name of the events shown.
+    rows : ndarray of int, shape (n_events,)
+        Which they are.
+    dimensions : tuple of Dimension
+        x and y.
+    populations : sequence of str
+        Populations whose gates are to be drawn.
+    """
+    xy = values.of(dimensions, rows)
+    x_axis, y_axis = (_axis(d.title, xy[:, i]) for i, d in enumerate(dimensions))
+    counts = Histogram.of(xy, (x_axis, y_axis)).counts.ravel()
     cells = np.flatnonzero(counts).astype(np.int32)
-    return Panel2D(parent, tuple(populations), x, y, x_axis, y_axis, cells, counts[cells].astype(np.int32))
+    return Panel2D(parent, tuple(populations), *dimensions, x_axis, y_axis, cells, counts[cells].astype(np.int32))
 
 
 def _axis(name: str, values: NDArray[np.float64]) -> Axis:
-    """Bins over the range in which all but one in a thousand events lie at either end, in steps of 0.05."""
+    """Bins over the range in which all but one in a thousand events lie at either end, and a little more."""
     finite = values[np.isfinite(values)]
     low, high = np.quantile(finite, (0.001, 0.999)) if finite.size else (0.0, 1.0)
-    first, last = np.floor((low - 0.03) * 20) / 20, np.ceil((high + 0.03) * 20) / 20
-    return Axis(name, float(first), float(max(last, first + 0.05)), N_BINS)
+    margin = 0.05 * float(high - low) or 0.03
+    return Axis(name, float(low) - margin, float(high) + margin, N_BINS)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from nti7flow.events.sample import Sample
 from nti7flow.events.spillover import Spillover, spillover_for
 from nti7flow.gating.gates import BooleanGate, PolygonGate, RectangleGate
+from nti7flow.gating.picture import panel_of
 from nti7flow.gating.strategy import SEVERITY, Members, Population, apply_gate
 from nti7flow.gating.template import GatingTemplate, load_template
 from nti7flow.gating.values import DisplayValues
@@ -19,7 +20,7 @@ from nti7flow.plot.labels import Label
 from nti7flow.plot.outlines import find_outlines
 from nti7flow.plot.panel import draw_panel
 from nti7flow.plot.placing import Rect
-from nti7flow.plot.shown import SHOWN, chosen_rows, dimension_of, panel_of, plain_scales
+from nti7flow.plot.shown import SHOWN, chosen_rows, dimension_of, plain_scales
 from nti7flow.plot.style import MUTED, SMALL, colour_of
 from nti7flow.plot.text import write
 from nti7flow.plot.words import percent
@@ -77,7 +78,8 @@ def density(
     spec = plain_scales(x) if template is None else _read(template).spec
     rows = chosen_rows(sample, parent_rows)
     populations = {population.id: population for population in _populations(gates)}
-    panel = panel_of(values, dimension_of(values, spec, x), dimension_of(values, spec, y), rows, tuple(populations))
+    axes = (dimension_of(values, spec, x), dimension_of(values, spec, y))
+    panel = panel_of(values, SHOWN, rows, axes, tuple(populations))
     members = Members(sample.n_events)
     members.set(SHOWN, rows)
     labels = {p.id: _label(p, values, members, len(rows)) for p in populations.values()}

@@ -7,8 +7,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from nti7flow.events.sample import Sample
 from nti7flow.gating.gates import Dimension
-from nti7flow.gating.histogram import Axis, Histogram
-from nti7flow.gating.picture import N_BINS, Panel2D
 from nti7flow.gating.scales import make_dimension, propose_scale
 from nti7flow.gating.specs import FixedSpec, PopulationSpec, ScaleSpec, TemplateSpec
 from nti7flow.gating.values import DisplayValues
@@ -47,22 +45,3 @@ def chosen_rows(sample: Sample, chosen: ArrayLike | None) -> NDArray[np.intp]:
             raise ValueError(f"a mask needs one value for each of {sample.n_events:,} events, found shape {rows.shape}")
         return np.flatnonzero(rows)
     return np.sort(rows.astype(np.intp))
-
-
-def panel_of(
-    values: DisplayValues, x: Dimension, y: Dimension, rows: NDArray[np.intp], populations: tuple[str, ...]
-) -> Panel2D:
-    """Return the histogram of some events on two axes."""
-    xy = values.of((x, y), rows)
-    axes = [_axis(dimension.title, xy[:, i]) for i, dimension in enumerate((x, y))]
-    counts = Histogram.of(xy, axes).counts.ravel()
-    cells = np.flatnonzero(counts).astype(np.int32)
-    return Panel2D(SHOWN, populations, x, y, axes[0], axes[1], cells, counts[cells].astype(np.int32))
-
-
-def _axis(name: str, values: NDArray[np.float64]) -> Axis:
-    """Bins over the range in which all but one in a thousand events lie at either end, and a little more."""
-    finite = values[np.isfinite(values)]
-    low, high = np.quantile(finite, (0.001, 0.999)) if finite.size else (0.0, 1.0)
-    margin = 0.05 * float(high - low) or 0.03
-    return Axis(name, float(low) - margin, float(high) + margin, N_BINS)
