@@ -54,7 +54,7 @@ class Fitted:
 
 
 def seed_for(*parts: str) -> np.random.Generator:
-    """Return a generator that depends on what is fitted (recipe, population, files) and on nothing else."""
+    """Return a generator that depends on what is fitted (files, parent, axes) and on nothing else."""
     digest = hashlib.sha256("\0".join(parts).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 

@@ -31,7 +31,7 @@ def template_schema() -> dict[str, Any]:
                 "then": {"properties": {"params": {"$ref": f"#/$defs/{name}"}}},
             }
         )
-    return {"$schema": DIALECT, "title": "nti7flow gating template, schema 1", **schema}
+    return {"$schema": DIALECT, **schema, "title": "nti7flow gating template, schema 1"}
 
 
 def schema_text() -> str:

@@ -219,7 +219,7 @@ class Resolution:
             if histogram is None:
                 return None
             names = (fitted_on or "", *key[1])
-            rng = seed_for(self.template.recipe_hash, self.sample.sha256, str(self.sample.data_set), *names)
+            rng = seed_for(self.sample.sha256, str(self.sample.data_set), *names)
             self._summaries[key] = (histogram, make_replicates(histogram, rng))
         return fit_histogram(gate, dimensions, *self._summaries[key])
 

@@ -31,8 +31,10 @@ class GatingTemplate:
 
     @cached_property
     def recipe_hash(self) -> str:
-        """SHA-256 of everything in the template that can change a number or a name."""
-        text = json.dumps(self.spec.model_dump(mode="json", by_alias=True), sort_keys=True)
+        """SHA-256 of everything in the template that can change a number or a name in a table."""
+        text = json.dumps(
+            self.spec.model_dump(mode="json", by_alias=True, exclude={"title", "description"}), sort_keys=True
+        )
         return hashlib.sha256(text.encode()).hexdigest()
 
     def population(self, name: str) -> PopulationSpec:

@@ -116,7 +116,7 @@ def _fit_groups(
                 groups.setdefault(tube.batch if scope == "batch" else "", []).append((tube, state))
         for members in groups.values():
             key = sorted(f"{state.sha256}:{tube.data_set}" for tube, state in members)
-            rng = seed_for(template.recipe_hash, population.id, *key)
+            rng = seed_for(population.id, *key)
             assert isinstance(population.gate, FittedSpec)
             result = fit_pooled(population.gate, [state.summaries[population.id] for _, state in members], rng)
             for tube, _ in members:

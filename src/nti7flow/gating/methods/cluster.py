@@ -54,7 +54,7 @@ class ClusterParameters(Parameters):
         0.1, gt=0, le=1, description="Share of other modes' events in the contour above which a person should look."
     )
     significance: float = Field(
-        2.0, gt=0, description="Poisson standard deviations a mode must stand above its saddle."
+        2.5, gt=0, description="Poisson standard deviations a mode must stand above its saddle."
     )
     min_events: int = Field(30, ge=10, description="Fewer events around the mode than this are not fitted.")
     alone: bool = Field(

@@ -21,12 +21,15 @@ class SingletParameters(Parameters):
 
 @method("singlets", 1, n_dimensions=2, parameters=SingletParameters)
 def singlets(histogram: Histogram, parameters: SingletParameters) -> Placement:
-    """Band around the line on which single cells lie in area (x) against height (y), both linear.
+    """Band around the line on which single cells lie in area (x) against height or width (y), all linear.
 
     Two cells passing together have twice the area at about the same height, so they fall below the line. The line is
     fitted to the median height in slices of area; the band follows it from slice to slice, as real lines bend where
     pulses come near the top of the scale. Its width is a number of robust standard deviations, relative to the height:
     the spread of a pulse grows with the pulse.
+
+    Against width (an axis named ``…-W``) single cells lie on a level line and doublets above it: only what is too wide
+    is left out.
     """
     n_events = histogram.n_events
     if n_events < parameters.min_events:
@@ -34,15 +37,17 @@ def singlets(histogram: Histogram, parameters: SingletParameters) -> Placement:
     cells, counts = histogram.cells()
     keep = (cells[:, 0] > 0.0) & (cells[:, 1] > 0.0) & (cells < 0.98).all(axis=1)
     cells, counts = cells[keep], counts[keep]
-    slope, intercept = _line(cells, counts)
-    if slope <= 0:
+    wide = histogram.axes[1].name.upper().endswith("-W")
+    slope, intercept = _level(cells, counts) if wide else _line(cells, counts)
+    if slope <= 0 and not wide:
         return Placement(reason="height does not grow with area")
     expected = intercept + slope * cells[:, 0]
     usable = expected > 0.02
     if counts[usable].sum() < parameters.min_events:
         return Placement(reason="too few events along the line of single cells")
     areas, counts = cells[usable, 0], counts[usable]
-    relative = (cells[usable, 1] - expected[usable]) / expected[usable]
+    away = -1.0 if wide else 1.0  # the direction in which there are no doublets
+    relative = away * (cells[usable, 1] - expected[usable]) / expected[usable]
     near = np.abs(relative) <= NEAR
     if counts[near].sum() < parameters.min_events:
         return Placement(reason="too few events along the line of single cells")
@@ -52,8 +57,8 @@ def singlets(histogram: Histogram, parameters: SingletParameters) -> Placement:
     centre, half = local[:, 0], parameters.distance * local[:, 1]
     heights = np.maximum(intercept + slope * knots, 0.0)
     floor = 0.01  # events at the very origin are single debris, not doublets
-    below = heights * (1 + centre - half) - floor
-    above = heights * (1 + centre + half) + floor
+    below = np.full(len(knots), -0.25) if wide else heights * (1 + centre - half) - floor
+    above = heights * (1 + away * centre + half) + floor
     corners = [(-0.25, -0.25), (float(knots[0]), float(below[0]))]
     outline = [
         *corners,
@@ -66,7 +71,7 @@ def singlets(histogram: Histogram, parameters: SingletParameters) -> Placement:
 
 
 def _band(relative: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
-    """Middle and spread of relative deviations; the spread is that of the upper half, which holds no doublets."""
+    """Middle and spread of relative deviations; the spread is that of the upper half, away from the doublets."""
     middle = weighted_median(relative, counts)
     upper = relative >= middle
     return middle, max(1.4826 * weighted_median(relative[upper] - middle, counts[upper]), 0.01)
@@ -78,6 +83,11 @@ def _local_band(
     """Middle and spread around one area, where there are events enough to tell; else those of the whole line."""
     here = np.abs(areas - knot) <= SLICE
     return _band(relative[here], counts[here]) if counts[here].sum() >= 100 else otherwise
+
+
+def _level(cells: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
+    """Slope 0 and the median height."""
+    return 0.0, weighted_median(cells[:, 1], counts) if counts.size else 0.0
 
 
 def _line(cells: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
