@@ -52,7 +52,7 @@ class Resolution:
     populations: dict[str, Population] = field(default_factory=dict)
     fits: list[GateFit] = field(default_factory=list)
     scales: dict[str, Scale] = field(default_factory=dict)
-    _summaries: dict[tuple[str | None, tuple[str, ...]], tuple[Histogram, tuple[Histogram, ...]]] = field(
+    _replicated: dict[tuple[str | None, tuple[str, ...]], tuple[Histogram, tuple[Histogram, ...]]] = field(
         default_factory=dict
     )
 
@@ -127,9 +127,7 @@ class Resolution:
                 raise UnknownMarker(f"population {spec.id}: {error}") from None
             gate, status, flags, fit = None, "not_in_panel", (), None
             if isinstance(spec.gate, FittedSpec):
-                method = find_method(spec.gate.method)
-                scope = spec.gate.scope
-                fit = GateFit(spec.id, method.name, method.version, scope, status, 0, {}, math.nan, {})
+                fit = _row(spec, spec.gate, status, None, None, ())
         return Population(spec.id, spec.label, parent, gate, status, flags), fit
 
     def _place(
@@ -140,13 +138,8 @@ class Resolution:
         if isinstance(gate, FittedSpec):
             dimensions = self.dimensions(gate)
             if blocked is not None:
-                method = find_method(gate.method)
-                diagnostics = {"reason": blocked[1][0]}
-                return (
-                    None,
-                    *blocked,
-                    GateFit(spec.id, method.name, method.version, gate.scope, blocked[0], 0, {}, math.nan, diagnostics),
-                )
+                status, flags = blocked
+                return None, status, flags, _row(spec, gate, status, None, None, flags)
             return self._place_fitted(spec, gate, dimensions, parent, pooled)
         if isinstance(gate, FixedSpec):
             fixed = self._fixed(gate)
@@ -214,14 +207,14 @@ class Resolution:
         """Fit a gate on this sample alone. Gates on the same events and axes share a histogram and its replicates."""
         fitted_on = gate.fit_on if gate.fit_on is not None else parent
         key = (fitted_on, tuple(dimension.detector for dimension in dimensions))
-        if key not in self._summaries:
+        if key not in self._replicated:
             histogram = self._histogram(gate, dimensions, parent)
             if histogram is None:
                 return None
             names = (fitted_on or "", *key[1])
             rng = seed_for(self.sample.sha256, str(self.sample.data_set), *names)
-            self._summaries[key] = (histogram, make_replicates(histogram, rng))
-        return fit_histogram(gate, dimensions, *self._summaries[key])
+            self._replicated[key] = (histogram, make_replicates(histogram, rng))
+        return fit_histogram(gate, dimensions, *self._replicated[key])
 
     def _histogram(self, gate: FittedSpec, dimensions: tuple[Dimension, ...], parent: str | None) -> Histogram | None:
         rows = self.members.rows(gate.fit_on if gate.fit_on is not None else parent)

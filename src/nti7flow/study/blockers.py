@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from nti7flow.errors import AmbiguousMarker, InputError, UnknownMarker
 from nti7flow.events.sample import Sample
 from nti7flow.events.spillover import spillover_for
@@ -18,18 +20,16 @@ def find_blockers(sample: Sample, template: str, spillover: str) -> list[str]:
     """
     loaded = load_template(template)
     problems: dict[str, None] = {}
-    try:
-        spillover_for(sample, spillover)
-    except InputError as error:
-        problems[str(error)] = None
-    try:
-        check_events(sample)
-    except InputError as error:
-        problems[str(error)] = None
-    try:
-        check_distinct(loaded.spec, sample.panel, loaded.markers)
-    except AmbiguousMarker as error:
-        problems[str(error)] = None
+    checks = (
+        partial(spillover_for, sample, spillover),
+        partial(check_events, sample),
+        partial(check_distinct, loaded.spec, sample.panel, loaded.markers),
+    )
+    for check in checks:
+        try:
+            check()
+        except InputError as error:
+            problems[str(error)] = None
     for population in loaded.populations:
         problems |= dict.fromkeys(_missing_markers(loaded.spec, sample, population))
     return list(problems)

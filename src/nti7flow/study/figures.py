@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ def draw_sample(run: Run, sample: str, folder: Path) -> Path:
     """Draw the gating tree of one sample into ``folder/<sample>.png`` and return the path."""
     from nti7flow import plot
 
-    rows = [row for row in run.arrow("counts").to_pylist() if row["sample"] == sample]
+    rows = run.rows("counts", sample)
     counts = [SimpleNamespace(**row) for row in rows]
     path = folder / f"{sample}.png"
     with warnings.catch_warnings():  # a sample named in a script that the font lacks gets boxes in its title
@@ -33,12 +34,18 @@ def draw_sample(run: Run, sample: str, folder: Path) -> Path:
     return path
 
 
+@lru_cache(maxsize=1)
+def _opened(run_folder: Path, index: bytes) -> Run:
+    """Open a run once for all pictures of a worker: its files are hashed when first read. A new index is a new run."""
+    return open_run(run_folder)
+
+
 def draw_from(run_folder: Path, sample: str) -> Path | None:
     """Draw one sample of a run folder; what a worker process is given. The counts are stored: no picture, no harm."""
     folder = run_folder / "figures"
     try:
         folder.mkdir(exist_ok=True)
-        return draw_sample(open_run(run_folder), sample, folder)
+        return draw_sample(_opened(run_folder, (run_folder / "run.json").read_bytes()), sample, folder)
     except Exception as error:
         logger.warning("%s: no picture could be drawn (%s: %s)", sample, type(error).__name__, error)
         return None

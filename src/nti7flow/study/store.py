@@ -352,7 +352,7 @@ class Run:
         import numpy as np
 
         self._known(sample)
-        for row in self._rows("memberships", sample):
+        for row in self.rows("memberships", sample):
             if row["population"] == population:
                 if row["bits"] is None:
                     return None
@@ -362,7 +362,7 @@ class Run:
     def bits(self, sample: str) -> dict[str, bytes | None]:
         """Memberships of a sample as they are stored, by population: packed bits, None where it has no gate."""
         self._known(sample)
-        return {row["population"]: row["bits"] for row in self._rows("memberships", sample)}
+        return {row["population"]: row["bits"] for row in self.rows("memberships", sample)}
 
     def panels(self, sample: str) -> list[Panel2D]:
         """Return the stored histograms of a sample, ready to be drawn."""
@@ -377,10 +377,11 @@ class Run:
                 np.array(row["cells"], np.int32),
                 np.array(row["counts"], np.int32),
             )
-            for row in self._rows("histograms", sample)
+            for row in self.rows("histograms", sample)
         ]
 
-    def _rows(self, table: str, sample: str) -> list[dict[str, Any]]:
+    def rows(self, table: str, sample: str) -> list[dict[str, Any]]:
+        """Rows of one sample in one of the stored tables, as plain values."""
         import pyarrow.parquet as pq
 
         rows: list[dict[str, Any]] = pq.read_table(

@@ -82,6 +82,11 @@ class Core:
         """Inverse covariance, (2, 2)."""
         return np.asarray(np.linalg.inv(self.covariance))
 
+    def distance(self, points: Floats) -> Floats:
+        """Squared Mahalanobis distance of points (n, 2), shape (n,)."""
+        offset = points - self.mean
+        return np.asarray(np.einsum("ij,jk,ik->i", offset, self.inverse(), offset))
+
 
 @method("density_cluster_2d", 1, n_dimensions=2, parameters=ClusterParameters)
 def density_cluster_2d(histogram: Histogram, parameters: ClusterParameters) -> Placement:
@@ -280,15 +285,14 @@ def _lean(core: Core, other: Core, lean: float) -> float:
 def _foreign_share(histogram: Histogram, core: Core, others: list[Core], parameters: ClusterParameters) -> float:
     """Share of the events inside the contour that belong to other modes, by the shapes and sizes of all cores."""
     cells, counts = histogram.cells()
-    nearness = np.empty((1 + len(others), len(cells)))
-    for i, each in enumerate((core, *others)):
-        offset = cells - each.mean
-        nearness[i] = np.einsum("ij,jk,ik->i", offset, each.inverse(), offset) + each.log_determinant
-    sizes = np.array([each.n_events for each in (core, *others)])
-    weights = sizes[:, None] * np.exp(0.5 * (nearness.min(axis=0) - nearness))  # the nearest counts fully, however far
-    inside = nearness[0] - core.log_determinant <= parameters.radius**2
+    reached = core.distance(cells) <= parameters.radius**2
+    cells, counts = cells[reached], counts[reached]
+    nearness = np.stack([each.distance(cells) + each.log_determinant for each in (core, *others)])
+    inside = np.ones(len(cells), np.bool_)
     for other, theirs in zip(others, nearness[1:], strict=True):
         inside &= nearness[0] <= theirs + _lean(core, other, parameters.lean)
+    sizes = np.array([each.n_events for each in (core, *others)])
+    weights = sizes[:, None] * np.exp(0.5 * (nearness.min(axis=0) - nearness))  # the nearest counts fully, however far
     own = (weights[0] / weights.sum(axis=0))[inside]
     n_inside = counts[inside].sum()
     return float((counts[inside] * (1.0 - own)).sum() / n_inside) if n_inside else 0.0
