@@ -4,10 +4,10 @@ UV     := uv==0.13.9
 BIN    := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench docs lock clean
+.PHONY: help demo test lint bench fuzz torture docs lock clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/.test  ## Gate the study in sample_fcs/ into runs/demo
 	rm -rf runs/demo
@@ -22,8 +22,14 @@ lint: .venv/.lint  ## Style, types and room order
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/.test  ## Measure speed against the peers
+bench: .venv/.bench  ## Measure speed against the peers
 	$(BIN)/python -m benchmarks $(ARGS)
+
+fuzz: .venv/.test  ## Damage 20,000 FCS files and judge what is read (ARGS='--n 100000 --seed 7')
+	$(BIN)/python tests/events/fuzz_run.py $(ARGS)
+
+torture: .venv/.test  ## Read odd and broken FCS files, and count who is right (ARGS=--list names the wrong ones)
+	$(BIN)/python -m benchmarks.torture $(ARGS)
 
 docs: .venv/.docs  ## Build docs/_build/html, warnings are errors
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html

@@ -35,7 +35,7 @@ def test_one_version():
 
 def test_extras_are_those_of_the_design():
     users = {"trial", "flowcytometrytools", "scanpy", "dask"}
-    assert set(metadata("nti7flow").get_all("Provides-Extra")) == users | {"test", "lint", "docs"}
+    assert set(metadata("nti7flow").get_all("Provides-Extra")) == users | {"test", "lint", "docs", "bench"}
 
 
 def test_constraints_name_no_address():

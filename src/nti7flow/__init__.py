@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from nti7flow import plot as plot
     from nti7flow.errors import Nti7flowError as Nti7flowError
     from nti7flow.events.fcs import read_fcs as read_fcs
+    from nti7flow.events.fcs import write_events as write_events
     from nti7flow.events.fcs import write_fcs as write_fcs
     from nti7flow.events.panel import Panel as Panel
     from nti7flow.events.sample import Sample as Sample
     from nti7flow.events.spillover import Spillover as Spillover
+    from nti7flow.exports.population import export_population as export_population
     from nti7flow.gating.template import GatingTemplate as GatingTemplate
     from nti7flow.gating.template import load_template as load_template
+    from nti7flow.study.deidentify import deidentify as deidentify
+    from nti7flow.study.delivery import check_delivery as check_delivery
     from nti7flow.study.notebook import gate as gate
     from nti7flow.study.store import Run as Run
     from nti7flow.study.store import open_run as open_run
@@ -31,11 +35,15 @@ _PUBLIC = {
     "Run": "nti7flow.study.store",
     "Sample": "nti7flow.events.sample",
     "Spillover": "nti7flow.events.spillover",
+    "check_delivery": "nti7flow.study.delivery",
+    "deidentify": "nti7flow.study.deidentify",
+    "export_population": "nti7flow.exports.population",
     "gate": "nti7flow.study.notebook",
     "load_template": "nti7flow.gating.template",
     "open_run": "nti7flow.study.store",
     "plot": "nti7flow.plot",
     "read_fcs": "nti7flow.events.fcs",
+    "write_events": "nti7flow.events.fcs",
     "write_fcs": "nti7flow.events.fcs",
 }
 

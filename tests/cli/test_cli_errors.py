@@ -87,7 +87,7 @@ def test_a_batch_of_nothing_but_refused_tubes_says_each_and_leaves_nothing(nti7f
         (["{tube}", "-t", "tbnk", "-s", "{here}"], "cannot be read as a CSV"),
         (["{tube}", "-t", "tbnk", "-s", "keywords"], "--spillover takes a CSV path, 'keyword' or 'none'"),
         (["{tube}", "-t", "tbnk", "-s", "{tube}"], "cannot be read as a CSV"),
-        (["/dev/null", "-t", "tbnk"], "null: is a pipe or device"),
+        (["/dev/null", "-t", "tbnk"], "null: not a regular file: found a device"),
         ([f"{'n' * 300}.fcs", "-t", "tbnk"], "File name too long"),
     ],
 )
@@ -226,7 +226,7 @@ def test_study_with_several_panels(nti7flow, tmp_path, plain):
     )
     outcome = nti7flow("gate", path, "-o", tmp_path / "run", "--figures", "none")
     assert outcome.code == 3  # c.fcs is in the sheet and not in the folder
-    assert "refused C: c.fcs: no such file." in outcome.out
+    assert "refused C: c.fcs: no such file: found nothing" in outcome.out
     rows = read_table(tmp_path / "run" / "counts.csv")
     assert {(row["sample"], row["panel"], row["template"]) for row in rows} == {
         ("A", "tbnk", "plain@1.0.0"),
@@ -269,8 +269,8 @@ def test_links_that_lead_nowhere_are_refused_and_not_passed_over(nti7flow, tmp_p
     (tmp_path / "tubes" / "back").symlink_to("..")
     outcome = nti7flow("gate", tmp_path / "tubes", "-t", plain, "-o", tmp_path / "run", "--figures", "none")
     assert (outcome.code, outcome.err) == (3, "")
-    assert "refused annexed: annexed.fcs: no such file." in outcome.out
-    assert "refused loop: loop.fcs: cannot be read: Too many levels of symbolic links." in outcome.out
+    assert "refused annexed: annexed.fcs: no such file: found a link that leads nowhere" in outcome.out
+    assert "refused loop: loop.fcs: cannot be read: found Too many levels of symbolic links" in outcome.out
     assert {row["sample"] for row in read_table(tmp_path / "run" / "counts.csv")} == {"good"}
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import sys
 import pytest
 from command_line import spawn
 from study_tubes import DAY00, DAY21, SAMPLE_FCS, check_counts, everything, files_of, read_table, write_tube
+
+from nti7flow.events.fcs import read_fcs
 
 COUNTS = (
     "sample,file,sha256,data_set,specimen,subject,panel,template,population,label,path,parent,n_events,n_parent,n_total,"
@@ -114,8 +117,9 @@ def test_provenance_holds_no_time_no_workers_and_no_folder_of_this_machine(sampl
 
 def test_folders_any_case_nested_with_equal_stems_and_hidden_files(nti7flow, tmp_path, plain):
     tubes = tmp_path / "tubes"
-    for name in ("one.fcs", "TWO.FCS", "three.Lmd", "day 0/a.fcs", "day 21/a.FCS", "day 21/Pröbe 患者.fcs"):
-        write_tube(tubes / name)
+    names = ("one.fcs", "TWO.FCS", "three.Lmd", "day 0/a.fcs", "day 21/a.FCS", "day 21/Pröbe 患者.fcs")
+    for number, name in enumerate(names):
+        write_tube(tubes / name, rows=slice(number, None))
     (tubes / "notes.txt").write_text("not a tube")
     (tubes / "folder.fcs").mkdir()
     (tubes / "._one.fcs").write_bytes(b"\0\5\x16\7 what a Mac leaves on a stick")
@@ -135,8 +139,8 @@ def test_folders_any_case_nested_with_equal_stems_and_hidden_files(nti7flow, tmp
 
 
 def test_file_given_by_name_may_have_any_extension(nti7flow, tmp_path, plain):
-    for name in ("060909.001", "noextension", ".hidden.fcs"):
-        write_tube(tmp_path / name)
+    for number, name in enumerate(("060909.001", "noextension", ".hidden.fcs")):
+        write_tube(tmp_path / name, rows=slice(number, None))
     files = [tmp_path / "060909.001", tmp_path / "noextension", tmp_path / ".hidden.fcs"]
     outcome = nti7flow("gate", *files, "-t", plain, "-o", tmp_path / "run", "--figures", "none")
     assert outcome.code == 0
@@ -158,8 +162,8 @@ def test_names_that_would_be_formulas_are_text_in_csv_and_true_in_parquet(nti7fl
     import nti7flow as nf
 
     names = ["=1+cmd|' !A0", "+49 30", "-1", "@sum", "[red]bold", "a,b;c", 'quo"te', "$x^$"]
-    for name in names:
-        write_tube(tmp_path / "tubes" / f"{name}.fcs")
+    for number, name in enumerate(names):
+        write_tube(tmp_path / "tubes" / f"{name}.fcs", rows=slice(number, None))
     outcome = nti7flow("gate", tmp_path / "tubes", "-t", plain, "-o", tmp_path / "run", "--figures", "none")
     assert outcome.code == 0
     rows = read_table(tmp_path / "run" / "counts.csv")
@@ -192,8 +196,8 @@ def test_samples_that_differ_only_in_case_are_refused_before_anything_is_gated(n
 
 
 def test_equal_names_from_different_places_are_told_apart_by_their_common_folder(nti7flow, tmp_path, plain):
-    for name in ("day0/a.fcs", "day21/a.fcs"):
-        write_tube(tmp_path / name)
+    write_tube(tmp_path / "day0" / "a.fcs")
+    write_tube(tmp_path / "day21" / "a.fcs", source=DAY21)
     error = nti7flow("gate", tmp_path / "day0", tmp_path / "day21", "-t", plain, "-o", tmp_path / "run").error()
     assert "gate the folder that holds both" in error
     assert nti7flow("gate", tmp_path, "-t", plain, "-o", tmp_path / "run", "--figures", "none").code == 0
@@ -225,8 +229,8 @@ def test_name_too_long_for_a_result_is_refused(nti7flow, tmp_path, plain):
 
 
 def test_pictures_are_of_the_newest_step(nti7flow, tmp_path, plain):
-    for name in ("a", "b"):
-        write_tube(tmp_path / "tubes" / f"{name}.fcs")
+    write_tube(tmp_path / "tubes" / "a.fcs")
+    write_tube(tmp_path / "tubes" / "b.fcs", source=DAY21)
     run = tmp_path / "run"
     assert nti7flow("gate", tmp_path / "tubes", "-t", plain, "-o", run).code == 0
     (run / "figures" / "for the talk.png").write_bytes(b"mine")
@@ -266,6 +270,81 @@ def test_flagged_tubes_exit_3_and_get_their_picture(nti7flow, tmp_path):
         assert flag in rows[name]["flags"]
     check_counts(tmp_path / "run" / "steps" / "01-gate")
     assert nti7flow("replay", tmp_path / "run").code == 0
+
+
+def cut(path, source=DAY00, n_bytes=100_001):
+    """Write a tube that lost its end; return how many whole events it still has, and how many it had."""
+    tube = read_fcs(source)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(source.read_bytes()[:-n_bytes])
+    begin = int(tube.keywords["$BEGINDATA"])
+    row_size = tube.events.dtype.itemsize * tube.events.shape[1]
+    return (path.stat().st_size - begin) // row_size, tube.n_events
+
+
+def test_truncated_tube_is_refused_unless_salvaged_and_then_for_review_everywhere(nti7flow, tmp_path):
+    """What is there is counted, and no table, picture or exit code passes it off as a whole tube."""
+    tube, run = tmp_path / "tubes" / "tube.fcs", tmp_path / "run"
+    left, had = cut(tube)
+    for repair in ((), ("--repair", "safe"), ("--repair", "none")):
+        error = nti7flow("gate", tube, "-t", "tbnk", "-o", run, *repair).error()
+        assert re.search(rf"\b{had:,}\b|\b{had}\b", error), error
+        assert re.search(rf"\b{left:,}\b|\b{left}\b|bytes", error), error
+        assert str(tmp_path) not in error
+        assert not run.exists()
+    outcome = nti7flow("gate", tube, "-t", "tbnk", "-o", run, "--repair", "salvage", "--figures", "flagged")
+    assert (outcome.code, outcome.err) == (3, "")
+    assert "FCS049 truncated file" in " ".join(outcome.out.split())
+    assert (run / "figures" / "tube.png").is_file()
+    rows = read_table(run / "counts.csv")
+    assert {row["population"] for row in rows} >= TBNK
+    for row in rows:
+        assert row["n_total"] == str(left)
+        assert "file_FCS049" in row["flags"].split(";")
+        assert row["severity"] in ("review", "invalid")
+    cd4 = next(row for row in rows if row["population"] == "cd4_t")
+    assert int(cd4["n_events"]) > 0
+    step = run / "steps" / "01-gate"
+    check_counts(step)
+    (note,) = [row for row in read_table(step / "quality.csv") if row["check"].startswith("file_note: FCS049 ")]
+    assert note["severity"] == "review"
+    assert json.loads((step / "step.json").read_text())["recipe"]["repair"] == "salvage"
+
+
+def test_salvaged_tube_among_others_replays_and_leaves_them_as_they_are(nti7flow, tmp_path, plain):
+    tubes = tmp_path / "tubes"
+    cut(tubes / "cut.fcs")
+    write_tube(tubes / "whole.fcs", source=DAY21)
+    options = ("-t", plain, "--figures", "none")
+    assert nti7flow("gate", tubes, "-o", tmp_path / "safe", *options).code == 3
+    assert nti7flow("gate", tubes, "-o", tmp_path / "run", "--repair", "salvage", *options).code == 3
+    before, after = (read_table(tmp_path / name / "counts.csv") for name in ("safe", "run"))
+    assert {row["sample"] for row in before} == {"whole"}
+    assert [row for row in after if row["sample"] == "whole"] == before
+    assert {row["severity"] for row in before} == {""}
+    replayed = nti7flow("replay", tmp_path / "run", "--out", tmp_path / "replayed.csv")
+    assert (replayed.code, replayed.out) == (0, "reproduced: 6 counts of 2 samples, byte for byte\n")
+    assert (tmp_path / "replayed.csv").read_bytes() == (tmp_path / "run" / "counts.csv").read_bytes()
+    two = nti7flow("gate", tubes, "-o", tmp_path / "two", "--repair", "salvage", "--jobs", "2", *options)
+    assert two.code == 3
+    assert files_of(tmp_path / "two") == files_of(tmp_path / "run")
+
+
+def test_repair_none_refuses_what_safe_reads_with_a_note(nti7flow, tmp_path, plain):
+    tube = write_tube(tmp_path / "tube.fcs")
+    content = tube.read_bytes()
+    begin = int(read_fcs(tube).keywords["$BEGINDATA"])
+    wrong = f"{begin + 1:>8d}".encode()
+    tube.write_bytes(content[:26] + wrong + content[34:])  # DATA begins one byte late, says the HEADER alone
+    options = ("-t", plain, "-o", tmp_path / "run", "--figures", "none")
+    (code,) = [note.code for note in read_fcs(tube).notes]
+    assert f"[{code}]" in nti7flow("gate", tube, *options, "--repair", "none").error()
+    outcome = nti7flow("gate", tube, *options)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert {(row["flags"], row["severity"]) for row in read_table(tmp_path / "run" / "counts.csv")} == {("", "")}
+    (note,) = [row for row in read_table(tmp_path / "run/steps/01-gate/quality.csv") if "file_note" in row["check"]]
+    assert note["check"].startswith(f"file_note: {code} ")
+    assert note["severity"] == "info"
 
 
 def test_spillover_of_one_s_own_counts_by_its_content(nti7flow, tmp_path, plain):

@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import spawn
+from small_fcs import fcs
 from study_tubes import DAY00, SAMPLE_FCS, everything, spillover_keyword, write_refused, write_tube
 
 import nti7flow as nf
@@ -101,7 +103,9 @@ def test_ill_conditioned_matrix_is_shown_and_unreadable_one_explained(nti7flow, 
     outcome = nti7flow("inspect", broken)
     assert outcome.code == 3
     (line,) = (line for line in outcome.out.splitlines() if line.startswith("Spillover keyword: "))
-    assert "keyword $SPILLOVER announces 2 detectors, so 4 numbers were expected" in line
+    assert "announces 2 detectors, so 4 numbers were expected; found 3" in line
+    (note,) = (line for line in outcome.out.splitlines() if line.startswith("note "))
+    assert note.startswith("note [FCS090] spillover keyword cannot be used: found ")
 
 
 def test_compensated_channels_and_names_like_markup_are_shown_as_they_are(nti7flow, tmp_path):
@@ -114,13 +118,50 @@ def test_compensated_channels_and_names_like_markup_are_shown_as_they_are(nti7fl
     assert outcome.out.startswith("[b]tube.fcs: ")
 
 
+def test_notes_say_code_what_was_found_and_what_was_assumed(nti7flow, tmp_path):
+    events = np.array([[1.0, np.nan], [3.0, 4.0]])
+    tube = tmp_path / "odd.fcs"
+    tube.write_bytes(fcs(events, ["FSC-A", "FL1-A"], keywords={"$TIMESTEP": "often", "$P2E": "4,1"}))
+    outcome = nti7flow("inspect", tube, "-s", "none")
+    assert outcome.code == 3  # no TBNK tube
+    notes = [line for line in outcome.out.splitlines() if line.startswith("note ")]
+    assert "note [FCS070] log amplifier on floating-point data: found $P2E='4,1'" in notes[0]
+    assert "; assumed: not applied" in notes[0]
+    assert any("[FCS075]" in note and "found 1 values are NaN or infinite" in note for note in notes)
+    assert len(notes) == len(nf.read_fcs(tube).notes)
+    assert "ANALYSIS" not in outcome.out
+    refused = nti7flow("inspect", tube, "--repair", "none").error()
+    assert refused.endswith("[FCS070]")
+
+
+def test_several_data_sets_and_analysis_are_told(nti7flow, tmp_path):
+    names = ["FSC-A", "FL1-A"]
+    first = fcs(np.ones((3, 2)), names, analysis={"GATE1": "lymphocytes", "GATE2": "T"}, more=True)
+    (tmp_path / "two.lmd").write_bytes(first + fcs(np.ones((5, 2)), names))
+    outcome = nti7flow("inspect", tmp_path / "two.lmd", "-s", "none")
+    assert outcome.out.startswith("two.lmd: FCS3.1, data set 0 of 2 (from 0), 3 events, SHA-256 ")
+    assert "ANALYSIS segment: 2 keywords\n" in outcome.out
+    assert "\nreview [FCS030] more data sets: " in outcome.out
+    second = nti7flow("inspect", tmp_path / "two.lmd", "-s", "none", "--data-set", "1")
+    assert second.out.startswith("two.lmd: FCS3.1, data set 1 of 2 (from 0), 5 events, SHA-256 ")
+    assert "ANALYSIS" not in second.out
+
+
+def test_what_is_left_of_a_truncated_tube_is_shown_on_request(nti7flow, tmp_path):
+    (tmp_path / "cut.fcs").write_bytes(DAY00.read_bytes()[:-20_000])
+    assert "[FCS04" in nti7flow("inspect", tmp_path / "cut.fcs").error()
+    outcome = nti7flow("inspect", tmp_path / "cut.fcs", "--repair", "salvage")
+    assert outcome.code == 0
+    assert "\nreview [FCS049] truncated file: found " in outcome.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["nowhere.fcs"], "nowhere.fcs: no such file"),
-        (["."], "is a folder; an FCS file was expected"),
+        (["."], "not a regular file: found a folder; expected an FCS file"),
         (["text.fcs"], "text.fcs: not an FCS file"),
-        (["tube.fcs", "--data-set", "1"], "has 1 data set(s); data set 1 (counted from 0) was asked for"),
+        (["tube.fcs", "--data-set", "1"], "no such data set: found 1 data set(s); expected data set 1, from 0"),
     ],
 )
 def test_what_cannot_be_inspected(nti7flow, tmp_path, monkeypatch, arguments, message):
@@ -171,7 +212,7 @@ def test_check_of_a_template_lists_every_mistake_and_counts_waves(nti7flow, tmp_
     )
 
 
-@pytest.mark.parametrize("command", [[], ["gate"], ["replay"], ["inspect"], ["templates"]])
+@pytest.mark.parametrize("command", [[], ["check"], ["gate"], ["replay"], ["inspect"], ["templates"]])
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_help_has_an_example_that_is_a_command(nti7flow, command, flag):
     outcome = nti7flow(*command, flag)
@@ -191,8 +232,9 @@ def test_help_names_every_option_with_its_meaning(nti7flow):
 def test_no_command_shows_the_help(nti7flow):
     outcome = nti7flow()
     assert "Usage: nti7flow" in outcome.out + outcome.err
-    assert {command.name for command in app.registered_commands} == {"gate", "replay", "inspect"}
-    for name in ("gate", "replay", "inspect", "templates"):
+    names = {command.name for command in app.registered_commands}
+    assert names >= {"check", "gate", "replay", "inspect"}
+    for name in (*names, "templates"):
         assert f"\n  {name}" in outcome.out + outcome.err
 
 

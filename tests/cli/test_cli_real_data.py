@@ -27,12 +27,38 @@ def test_tbnk_tube_meets_the_bars(nti7flow, shared_data, tmp_path):
     assert nti7flow("replay", tmp_path / "run").out.endswith("byte for byte\n")
 
 
-def test_each_data_set_of_a_file_is_a_tube_of_its_own(nti7flow, shared_data, tmp_path):
-    shutil.copy(shared_data / "flowkit" / "data" / "multi_dataset_fcs" / "coulter.lmd", tmp_path / "two.LMD")
+@pytest.fixture
+def scatter(tmp_path):
+    """Path of a template that asks for no marker."""
     (tmp_path / "scatter.yaml").write_text(
         "schema: nti7flow/template/1\nname: scatter\nversion: 1.0.0\ntitle: Scatter alone\npopulations:\n"
         "  - {id: large, label: Large, gate: {range: {FSC: [300, null]}}}\n"
     )
+    return tmp_path / "scatter.yaml"
+
+
+def test_list_mode_data_of_a_coulter_is_two_samples(nti7flow, shared_data, tmp_path, scatter):
+    lmd = shared_data / "flowkit" / "data" / "multi_dataset_fcs" / "coulter.lmd"
+    options = ("-o", tmp_path / "run", "--figures", "none")
+    refused = nti7flow("gate", lmd, "-t", "tbnk", "-s", "none", *options)  # it has no antibodies
+    assert refused.code == 1
+    for number, line in enumerate(refused.err.removeprefix("nti7flow: ").splitlines()):
+        assert line.startswith(f"coulter_set{number}: population lymphocytes: no channel carries CD45"), line
+    assert number == 1
+    outcome = nti7flow("gate", lmd, "-t", scatter, "-s", "none", *options)
+    assert (outcome.code, outcome.err) == (0, "")
+    first, second = read_table(tmp_path / "run" / "counts.csv")
+    assert [(row["sample"], row["data_set"], row["n_total"]) for row in (first, second)] == [
+        ("coulter_set0", "0", "18110"),
+        ("coulter_set1", "1", "18110"),
+    ]
+    assert {(row["flags"], row["severity"]) for row in (first, second)} == {("", "")}
+    check_counts(tmp_path / "run" / "steps" / "01-gate")
+    assert nti7flow("replay", tmp_path / "run").out == "reproduced: 2 counts of 2 samples, byte for byte\n"
+
+
+def test_each_data_set_of_a_file_is_a_tube_of_its_own(nti7flow, shared_data, tmp_path, scatter):
+    shutil.copy(shared_data / "flowkit" / "data" / "multi_dataset_fcs" / "coulter.lmd", tmp_path / "two.LMD")
     (tmp_path / "samples.csv").write_text("file,sample,data_set\ntwo.LMD,first,0\ntwo.LMD,second,1\ntwo.LMD,third,2\n")
     (tmp_path / "study.yaml").write_text(
         "schema: nti7flow/study/1\nstudy: lmd\ntemplates: {any: scatter.yaml}\ncompensation: none\n"
@@ -40,7 +66,7 @@ def test_each_data_set_of_a_file_is_a_tube_of_its_own(nti7flow, shared_data, tmp
     )
     outcome = nti7flow("gate", tmp_path / "study.yaml", "-o", tmp_path / "run", "--figures", "none")
     assert (outcome.code, outcome.err) == (3, "")
-    assert "refused third: two.LMD: has 2 data set(s); data set 2 (counted from 0) was asked for." in outcome.out
+    assert "refused third: two.LMD: no such data set: found 2 data set(s); expected data set 2, from 0." in outcome.out
     first, second = read_table(tmp_path / "run" / "counts.csv")
     assert (first["sample"], first["data_set"], second["sample"], second["data_set"]) == ("first", "0", "second", "1")
     assert first["sha256"] == second["sha256"]

@@ -1,14 +1,15 @@
 """Checks of a gated tube that need nothing but the tube."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from nti7flow.counting.checks import Check, check_sample
+from nti7flow.counting.checks import Check, check_sample, judge_notes, sample_flags
 from nti7flow.counting.fractions import Count
 from nti7flow.events.fcs import read_fcs
-from nti7flow.events.sample import Note, Sample
+from nti7flow.events.notes import Note
 from nti7flow.events.spillover import Spillover
 
 SAMPLE_FCS = Path(__file__).parents[2] / "sample_fcs"
@@ -33,23 +34,32 @@ def spillover(x):
     [(0.0, 1.0, ""), (0.5, 3.0, ""), (0.93, 1.93 / 0.07, ""), (0.94, 1.94 / 0.06, "review")],
 )
 def test_a_matrix_that_amplifies_noise_is_for_review(sample, x, condition, severity):
-    (check,) = check_sample(sample, spillover(x), [])
+    (check,) = check_sample(sample, spillover(x), [], {})
     assert check == Check("spillover_condition_number", pytest.approx(condition, rel=1e-9), 30.0, severity)
 
 
 def test_nothing_to_compensate_is_nothing_to_worry_about(sample):
-    (check,) = check_sample(sample, Spillover.none(), [])
+    (check,) = check_sample(sample, Spillover.none(), [], {})
     assert (check.value, check.severity) == (1.0, "")
 
 
-def test_every_note_of_the_file_is_told(sample):
-    notes = (Note("a", "the header disagrees with the text"), Note("more_data_sets", "a second data set follows"))
-    noted = Sample(sample.path, 0, sample.version, sample.events, sample.panel, sample.keywords, notes)
-    _, *told = check_sample(noted, Spillover.none(), [])
+def noted(sample, *codes):
+    return replace(sample, file_notes=tuple(Note(code, f"\x1b[2J{code.lower()}", "read") for code in codes))
+
+
+def test_every_note_of_the_file_is_told_by_its_code(sample):
+    notes = {note: note.severity for note in noted(sample, "FCS012", "FCS049").notes}
+    _, *told = check_sample(sample, Spillover.none(), [], notes)
     assert told == [
-        Check("file_note: the header disagrees with the text", None, None, "info"),
-        Check("file_note: a second data set follows", None, None, "review"),  # cells were left out
+        Check("file_note: FCS012 TEXT offset off by one: found \\x1b[2Jfcs012; read", None, None, "info"),
+        Check("file_note: FCS049 truncated file: found \\x1b[2Jfcs049; read", None, None, "review"),
     ]
+
+
+def test_notes_for_review_are_flags_and_others_are_not(sample):
+    assert sample_flags(judge_notes(sample)) == {}
+    flags = sample_flags(judge_notes(noted(sample, "FCS053", "FCS012", "FCS049", "FCS050")))
+    assert list(flags.items()) == [(f"file_FCS{number}", "review") for number in ("053", "049", "050")]
 
 
 @pytest.mark.parametrize(
@@ -57,10 +67,10 @@ def test_every_note_of_the_file_is_told(sample):
     [(0.0, ""), (5.0, ""), (5.01, "info"), (10.0, "info"), (10.01, "review"), (100.0, "review")],
 )
 def test_unassigned_lymphocytes(sample, percent, severity):
-    _, check = check_sample(sample, Spillover.none(), [unassigned(percent)])
+    _, check = check_sample(sample, Spillover.none(), [unassigned(percent)], {})
     assert check == Check("unassigned_lymphocytes_percent", percent, 10.0, severity)
     assert check.n_excluded == 0
 
 
 def test_unassigned_lymphocytes_that_are_not_known_are_not_judged(sample):
-    assert len(list(check_sample(sample, Spillover.none(), [unassigned(None)]))) == 1
+    assert len(list(check_sample(sample, Spillover.none(), [unassigned(None)], {}))) == 1

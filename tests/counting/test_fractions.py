@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nti7flow.counting.fractions import count_populations
+from nti7flow.counting.fractions import add_notes, count_populations
 from nti7flow.events.spillover import Spillover
 from nti7flow.events.transforms import Linear
 from nti7flow.gating.gates import BooleanGate, Dimension, Operand, RectangleGate
@@ -141,9 +141,29 @@ def test_flags_are_told_once_and_notes_go_to_every_count():
         population("a", flags=("x", "parent_absent")),
         population("b", "a", gate=twice, flags=("x",)),
     ]
-    counts = count(populations, {"a": 10, "b": 5}, notes=("truncated", "x"))
+    counts = count(populations, {"a": 10, "b": 5}, notes={"truncated": "review", "x": "info"})
     assert counts["a"].flags == ("x", "parent_absent", "truncated")
     assert counts["b"].flags == ("x", "a:x", "truncated")  # whose parent is missing concerns the child alone
+
+
+@pytest.mark.parametrize("note", ["info", "review"])
+@pytest.mark.parametrize("status", SEVERITY)
+def test_a_count_is_at_least_as_severe_as_a_note_of_its_sample(status, note):
+    gate = None if SEVERITY[status] == "invalid" else GATE
+    populations = [population("a"), population("b", status=status, gate=gate)]
+    counts = count(populations, {"a": 10, "b": None if gate is None else 3}, notes={"file_FCS049": note, "other": ""})
+    worse = {"info": ("review", "invalid"), "review": ("invalid",)}[note]
+    assert counts["a"].severity == note
+    assert counts["b"].severity == (SEVERITY[status] if SEVERITY[status] in worse else note)
+    assert {c.flags for c in counts.values()} == {("file_FCS049", "other")}
+
+
+def test_notes_may_be_added_later():
+    populations = [population("a", flags=("x",)), population("b", "a")]
+    at_once = count(populations, {"a": 10, "b": 5}, notes={"file_FCS049": "review", "duplicate_of:c": "review"})
+    later = count(populations, {"a": 10, "b": 5}, notes={"file_FCS049": "review"})
+    assert {name: add_notes(c, {"duplicate_of:c": "review"}) for name, c in later.items()} == at_once
+    assert later["b"].flags == ("a:x", "file_FCS049")
 
 
 def test_counting_changes_nothing():

@@ -8,21 +8,23 @@ import numpy as np
 import pytest
 
 from nti7flow.errors import FcsError
-from nti7flow.events.fcs import read_fcs
+from nti7flow.events.codes import CODES
+from nti7flow.events.fcs import count_data_sets, read_fcs
 
 VENDOR = "vendor_fcsparser/fcsparser/tests/data/FlowCytometers"
+CYTEK = f"{VENDOR}/Cytek_xP5/Cytek_xP5.fcs"
 MILTENYI = f"{VENDOR}/MiltenyiBiotec/FCS3.1"
 
-#: Files we refuse: what the message must say. FlowIO fails on all three too, with other errors or wrong shapes.
+#: Files we refuse: the code, and what the message must say.
 REFUSED = {
-    f"{VENDOR}/Cytek_xP5/Cytek_xP5.fcs": "$P1B=24",  # 24-bit integers: not read yet (issue 3)
-    f"{VENDOR}/corrupted/corrupted.fcs": "not an FCS file",
-    f"{VENDOR}/cytek-nl-2000/sample_header.fcs": "the file has 3931 bytes",  # a HEADER and TEXT without their events
+    f"{VENDOR}/corrupted/corrupted.fcs": ("FCS006", "oi21j08c"),
+    # a HEADER and TEXT without their events
+    f"{VENDOR}/cytek-nl-2000/sample_header.fcs": ("FCS046", "2,160,000 bytes"),
 }
 
-#: Files FlowIO refuses as it stands: what must be told to make it read them, and the oddity we note.
-OFF_BY_ONE = ({"ignore_offset_error": True}, "one byte after the last event")
-DISCREPANCY = ({"ignore_offset_discrepancy": True}, "TEXT agrees with $TOT")
+#: Files FlowIO refuses as it stands: what must be told to make it read them.
+OFF_BY_ONE = {"ignore_offset_error": True}
+DISCREPANCY = {"ignore_offset_discrepancy": True}
 FLOWIO_NEEDS = {
     "flowio/data/fcs_files/data_start_offset_discrepancy_example.fcs": DISCREPANCY,
     "flowio/data/fcs_files/data_stop_offset_discrepancy_example.fcs": DISCREPANCY,
@@ -34,8 +36,9 @@ FLOWIO_NEEDS = {
     f"{MILTENYI}/SG_2014-09-26_Duplicate_Names.fcs": OFF_BY_ONE,  # duplicate $PnS, distinct $PnN
 }
 
-#: Read by us alone, and checked below: FlowIO cannot (blank HEADER offsets; several data sets).
+#: Read by us alone, and checked below: FlowIO cannot (blank HEADER offsets; several data sets; 24-bit integers).
 NOT_BY_FLOWIO = {
+    CYTEK,
     f"{VENDOR}/fake_large_fcs/fake_large_fcs.fcs",
     "flowkit/data/multi_dataset_fcs/coulter.lmd",
 }
@@ -44,18 +47,50 @@ NOT_BY_FLOWIO = {
 GLUED = {f"flowcore_extdata/inst/extdata/0877408774.{well}" for well in ("B08", "E07", "F06")}
 GLUED_NAMES = ["FSC-H", "SSC-H", "FL1-H", "FL2-H", "FL3-H", "FL1-A", "FL4-H", "Time"]
 
+#: FlowIO does not look for supplemental TEXT, where the MACSQuant keeps its own keywords.
+SUPPLEMENTED = {
+    f"{MILTENYI}/EY_2013-07-19_PBS_FCS_3.1_Custom_Add_Well_A1.001.fcs",
+    f"{MILTENYI}/EY_2013-07-19_PBS_FCS_3.1_Well_A1.001.fcs",
+}
+
 #: A $TIMESTEP that is no number: FlowIO's preprocessing stops, we leave the time channel as stored.
 NO_TIMESTEP = {"xxxxxxxxx"}
 
-#: Files with a note although FlowIO reads them without a word.
-EMPTY_VALUES = "TEXT holds empty keyword values"
+#: The codes of every file that has any; nothing else may be noted. 014 empty values, 017 Latin-1, 019 repeated
+#: keyword, 024 and 026 supplemental TEXT, 030 more data sets, 040 to 042 offsets, 067 junk bits, 069 "4,0", 071 no
+#: $PnE, 074 $TIMESTEP, 090 to 097 spillover.
+OLD_BD = "017 069"
+MIXED_BITS = "067 074 093"
 NOTED = {
-    "flowcore_extdata/inst/extdata/0877408774.B08": EMPTY_VALUES,
-    "flowcore_extdata/inst/extdata/0877408774.E07": EMPTY_VALUES,
-    "flowcore_extdata/inst/extdata/0877408774.F06": EMPTY_VALUES,
-    "flowio/data/fcs_files/data1.fcs": EMPTY_VALUES,
-    "flowkit/data/gate_ref/data1.fcs": EMPTY_VALUES,
-    f"{VENDOR}/cyflow_cube_8/cyflow_cube_8.fcs": "supplemental TEXT",
+    "flowcore_extdata/inst/extdata/0877408774.B08": "014 017",
+    "flowcore_extdata/inst/extdata/0877408774.E07": "014 017",
+    "flowcore_extdata/inst/extdata/0877408774.F06": "014 017",
+    **{f"flowcore_extdata/inst/extdata/compdata/data/060909.00{n}": OLD_BD for n in range(1, 6)},
+    "flowio/data/fcs_files/100715.fcs": "071",
+    "flowio/data/fcs_files/3FITC_4PE_004.fcs": OLD_BD,
+    "flowio/data/fcs_files/B01 KC-A-W---91-US.fcs": "026",
+    "flowio/data/fcs_files/data1.fcs": f"014 {OLD_BD}",
+    "flowio/data/fcs_files/data_start_offset_discrepancy_example.fcs": f"040 {MIXED_BITS}",
+    "flowio/data/fcs_files/data_stop_offset_discrepancy_example.fcs": f"040 {MIXED_BITS}",
+    "flowio/data/fcs_files/variable_int_example.fcs": MIXED_BITS,
+    "flowkit/data/gate_ref/data1.fcs": f"014 {OLD_BD}",
+    "flowkit/data/multi_dataset_fcs/coulter.lmd": "030 041 097",
+    "flowkit/data/noncompliant/data_start_offset_discrepancy_example.fcs": f"040 {MIXED_BITS}",
+    "flowkit/data/noncompliant/data_stop_offset_discrepancy_example.fcs": f"040 {MIXED_BITS}",
+    "flowworkspacedata/inst/extdata/diva/124500.fcs": "019",
+    "immport_galaxy/flowtools/check_fcs_headers/test-data/input1.fcs": OLD_BD,
+    "immport_galaxy/flowtools/check_fcs_headers/test-data/input2.fcs": OLD_BD,
+    "immport_galaxy/flowtools/check_fcs_headers/test-data/input3.fcs": OLD_BD,
+    "immport_galaxy/flowtools/flowai/test-data/input.fcs": OLD_BD,
+    "qc_flowai_bcells/converted/Bcells1.fcs": "090",
+    f"{VENDOR}/FACSCaliburHTS/Sample_Well_A02.fcs": OLD_BD,
+    f"{MILTENYI}/EY_2013-07-19_PBS_FCS_3.1_Custom_Add_Well_A1.001.fcs": "041 090",
+    f"{MILTENYI}/EY_2013-07-19_PBS_FCS_3.1_Custom_Without_Add_Well_A1.001.fcs": "041 090",
+    f"{MILTENYI}/EY_2013-07-19_PBS_FCS_3.1_Well_A1.001.fcs": "041 090",
+    f"{MILTENYI}/SG_2014-09-26_Duplicate_Names.fcs": "019 041",
+    f"{VENDOR}/cyflow_cube_8/cyflow_cube_8.fcs": "024",
+    f"{VENDOR}/fake_bitmask_error/fcs1_cleaned.lmd": "067 097",
+    f"{VENDOR}/fake_large_fcs/fake_large_fcs.fcs": "042",
 }
 
 
@@ -78,18 +113,29 @@ def existing(folder: Path, name: str) -> Path:
     return path
 
 
-def differences(path: Path, names: list[str] | None, **options) -> list[str]:
+def plain(pairs) -> dict[str, str]:
+    """Keywords as FlowIO gives them: lower case, and no dollar sign anywhere."""
+    return {key.lower().replace("$", ""): value.replace("$", "") for key, value in pairs.items()}
+
+
+def differences(name: str, path: Path) -> list[str]:
     """What differs between our reading of a file and FlowIO's."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # FlowIO warns about offsets it was told to ignore
-        flow = flowio.FlowData(str(path), **options)
+        flow = flowio.FlowData(str(path), **FLOWIO_NEEDS.get(name, {}))
     ours = read_fcs(path)
     theirs = flow.as_array(preprocess=False)
     found = []
     if not np.array_equal(ours.events, theirs, equal_nan=True):
         found.append("events differ")
-    if [c.detector for c in ours.panel.channels] != (names or flow.pnn_labels):
+    if [c.detector for c in ours.panel.channels] != (GLUED_NAMES if name in GLUED else flow.pnn_labels):
         found.append("channel names differ")
+    keywords = plain(ours.keywords)
+    only_ours, only_theirs = keywords.items() - flow.text.items(), flow.text.items() - keywords.items()
+    if name in SUPPLEMENTED:
+        only_ours = {pair for pair in only_ours if not pair[0].startswith("@mb_")}
+    if "014" not in NOTED.get(name, "") and (only_ours or only_theirs):
+        found.append("keywords differ")
     if not NO_TIMESTEP & {flow.text.get("timestep")}:
         scale = ours.columns([c.detector for c in ours.panel.channels])
         if not np.array_equal(scale, flow.as_array(preprocess=True), equal_nan=True):
@@ -103,9 +149,8 @@ def test_every_file_is_read_as_flowio_reads_it(shared_data):
     for name, path in files.items():
         if name in REFUSED or name in NOT_BY_FLOWIO:
             continue
-        options, _ = FLOWIO_NEEDS.get(name, ({}, ""))
         try:
-            found = differences(path, GLUED_NAMES if name in GLUED else None, **options)
+            found = differences(name, path)
         except Exception as error:
             found = [f"{type(error).__name__}: {error}"]
         if found:
@@ -115,25 +160,73 @@ def test_every_file_is_read_as_flowio_reads_it(shared_data):
 
 
 def test_oddities_are_noted_and_nothing_else_is(shared_data):
-    expected = {name: oddity for name, (_, oddity) in FLOWIO_NEEDS.items()} | NOTED
+    """Exactly these codes; and without repair just the files whose codes are all of kind note are read."""
     files = fcs_files(shared_data)
-    noted = {}
-    for name in files.keys() - REFUSED.keys() - NOT_BY_FLOWIO:
-        text = "; ".join(note.text for note in read_fcs(files[name]).notes)
-        if text:
-            noted[name] = text
-    assert noted.keys() == expected.keys() & files.keys()
-    for name, text in noted.items():
-        assert expected[name] in text
+    noted, unrepaired = {}, {}
+    for name in files.keys() - REFUSED.keys():
+        codes = sorted({note.code for note in read_fcs(files[name]).notes})
+        if codes:
+            noted[name] = " ".join(code.removeprefix("FCS") for code in codes)
+        repaired = [code for code in codes if CODES[code].kind == "repair"]
+        try:
+            unrepaired[name] = read_fcs(files[name], repair="none") is None or bool(repaired)
+        except FcsError as error:
+            unrepaired[name] = error.code not in repaired
+    assert noted == {name: codes for name, codes in NOTED.items() if name in files}
+    assert [name for name, wrong in unrepaired.items() if wrong] == []
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused_files(shared_data, name):
     path = existing(shared_data, name)
+    code, says = REFUSED[name]
+    for repair in ("safe", "salvage"):
+        with pytest.raises(FcsError) as caught:
+            read_fcs(path, repair=repair)
+        assert str(path) in str(caught.value)
+        assert caught.value.code == code
+        assert says in caught.value.found
+
+
+def by_hand(path: Path) -> tuple[list[list[int]], list[int]]:
+    """Big-endian integers in three bytes, from the HEADER's offsets alone, and the ranges of the channels."""
+    raw = path.read_bytes()
+    text_begin, text_end, begin, end = (int(raw[10 + 8 * i : 18 + 8 * i]) for i in range(4))
+    tokens = raw[text_begin + 1 : text_end].decode("latin-1").split(chr(raw[text_begin]))
+    text = dict(zip(tokens[::2], tokens[1::2], strict=False))
+    n_channels = int(text["$PAR"])
+    assert text["$BYTEORD"] == "4,3,2,1"
+    assert {text[f"$P{n}B"] for n in range(1, n_channels + 1)} == {"24"}
+    data = raw[begin : end + 1]
+    assert len(data) == 3 * n_channels * int(text["$TOT"])
+    values = [int.from_bytes(data[i : i + 3], "big") for i in range(0, len(data), 3)]
+    rows = [values[i : i + n_channels] for i in range(0, len(values), n_channels)]
+    return rows, [int(text[f"$P{n}R"]) for n in range(1, n_channels + 1)]
+
+
+def test_24_bit_integers(shared_data):
+    """Every value of the Cytek file in plain Python; all lie below their ranges, so nothing is masked."""
+    path = existing(shared_data, CYTEK)
+    rows, tops = by_hand(path)
+    tube = read_fcs(path)
+    assert tube.events.tolist() == rows
+    assert all(max(column) < top for column, top in zip(zip(*rows, strict=True), tops, strict=True))
+    assert tube.n_events == 23_126
+
+
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.999])
+def test_a_truncated_real_tube_is_salvaged_from_its_begin(shared_data, tmp_path, kept):
+    whole = read_fcs(existing(shared_data, "tbnk_auto/1.fcs"))
+    raw = whole.path.read_bytes()
+    path = tmp_path / "cut.fcs"
+    path.write_bytes(raw[: int(kept * len(raw))])
     with pytest.raises(FcsError) as caught:
         read_fcs(path)
-    assert str(path) in str(caught.value)
-    assert REFUSED[name] in str(caught.value)
+    assert caught.value.code == "FCS046"
+    tube = read_fcs(path, repair="salvage")
+    assert "FCS049" in [note.code for note in tube.notes]
+    assert kept * 0.95 < tube.n_events / whole.n_events < kept
+    assert tube.events.tobytes() == whole.events[: tube.n_events].tobytes()
 
 
 def test_blank_header_offsets(shared_data):
@@ -158,5 +251,8 @@ def test_both_data_sets_of_an_lmd(shared_data):
         assert np.array_equal(ours.events, flow.as_array(preprocess=False))
         assert [c.detector for c in ours.panel.channels] == flow.pnn_labels
         assert np.array_equal(ours.columns(flow.pnn_labels), flow.as_array(preprocess=True))
-    with pytest.raises(FcsError, match=r"has 2 data set\(s\)"):
+        assert "FCS030" in [note.code for note in ours.notes]
+    assert "FCS067" in [note.code for note in read_fcs(path, data_set=1).notes]
+    assert count_data_sets(path) == 2
+    with pytest.raises(FcsError, match="FCS033"):
         read_fcs(path, data_set=2)

@@ -35,7 +35,7 @@ def test_a_control_never_passes_for_the_marker(text: str) -> None:
 
 
 def panel_of(tmp_path, detectors, markers):  # type: ignore[no-untyped-def]
-    nf.write_fcs(tmp_path / "t.fcs", np.ones((3, len(detectors))), detectors, markers=markers)
+    nf.write_events(tmp_path / "t.fcs", np.ones((3, len(detectors))), detectors, markers=markers)
     return nf.read_fcs(tmp_path / "t.fcs")
 
 
@@ -54,15 +54,15 @@ def test_fmo_channel_is_not_found(tmp_path) -> None:  # type: ignore[no-untyped-
 
 def test_half_compensated_tube_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
     matrix = {"$SPILLOVER": "2,FITC-A,PE-A,1,0.1,0,1"}
-    nf.write_fcs(tmp_path / "t.fcs", np.ones((3, 2)), ["Comp-FITC-A", "PE-A"], keywords=matrix)
+    nf.write_events(tmp_path / "t.fcs", np.ones((3, 2)), ["Comp-FITC-A", "PE-A"], keywords=matrix)
     with pytest.raises(SpilloverError, match=r"PE-A of the spillover keyword not"):
         spillover_for(nf.read_fcs(tmp_path / "t.fcs"), "keyword")
 
 
 def test_second_data_set_left_unread_is_for_review(shared_data) -> None:  # type: ignore[no-untyped-def]
-    from nti7flow.counting.checks import check_sample
+    from nti7flow.counting.checks import check_sample, judge_notes
     from nti7flow.events.spillover import Spillover
 
     tube = nf.read_fcs(shared_data / "flowkit" / "data" / "multi_dataset_fcs" / "coulter.lmd")
-    checks = {check.check: check.severity for check in check_sample(tube, Spillover.none(), [])}
-    assert checks["file_note: the file holds further data sets; this is data set 0"] == "review"
+    checks = {check.check[:17]: check.severity for check in check_sample(tube, Spillover.none(), [], judge_notes(tube))}
+    assert checks["file_note: FCS030"] == "review"

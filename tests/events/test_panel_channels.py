@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from nti7flow.errors import AmbiguousMarker, FcsError, UnknownMarker
 from nti7flow.events.fcs import read_fcs
+from nti7flow.events.notes import Findings
 from nti7flow.events.panel import Channel, Panel
 
 
@@ -222,18 +223,52 @@ def test_top_of_scale():
     assert [channel.log_amplifier for channel in channels] == [None, (4.0, 1.0), None, None]
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "x", ""])
-def test_useless_ranges_and_gains_count_as_absent(text):
-    tube = Panel.from_keywords({"$PAR": "1", "$DATATYPE": "F", "$P1N": "V1-A", "$P1R": text, "$P1G": text})
-    assert tube.channels[0].range is None
-    assert tube.channels[0].gain is None
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "x", "1_0", "٢", ""])
+@pytest.mark.parametrize("kind", ["I", "F"])
+def test_useless_ranges_and_gains_count_as_absent(text, kind):
+    findings = Findings("tube.fcs")
+    keywords = {"$PAR": "1", "$DATATYPE": kind, "$P1N": "V1-A", "$P1R": text, "$P1G": text, "$P1E": "0,0"}
+    (channel,) = Panel.from_keywords(keywords, findings=findings).channels
+    assert (channel.range, channel.gain) == (None, None)
+    codes = {note.code: note.found for note in findings.notes}
+    # What floating-point data have for a range does not matter, as long as they have one.
+    assert ("FCS068" in codes) == (kind == "I" or not text)
+    assert ("FCS073" in codes) == bool(text)
 
 
 def test_names_must_be_there_and_differ():
-    with pytest.raises(FcsError, match="channels 1 and 3 have the same name 'FITC-A'"):
+    with pytest.raises(FcsError) as caught:
         panel("FITC-A", "PE-A", "FITC-A")
-    with pytest.raises(FcsError, match=r"channel 2 has no name \(\$P2N"):
+    assert caught.value.code == "FCS080"
+    assert "channels 1 and 3" in caught.value.found
+    assert "'FITC-A'" in caught.value.found
+    with pytest.raises(FcsError) as caught:
         panel("FITC-A", "")
+    assert caught.value.code == "FCS081"
+    assert "$P2N" in caught.value.found
+    assert caught.value.path == "tube.fcs"
+
+
+def test_every_channel_that_is_odd_is_named():
+    """One note for each oddity, with the first channels that have it and how many more."""
+    findings = Findings("tube.fcs")
+    keywords = {"$PAR": "8", "$DATATYPE": "I"} | {f"$P{n}N": f"V{n}-A" for n in range(1, 9)}
+    Panel.from_keywords(keywords, findings=findings)
+    notes = {note.code: note for note in findings.notes}
+    assert notes.keys() == {"FCS068", "FCS071"}
+    assert notes["FCS071"].found == "no $P1E, no $P2E, no $P3E, no $P4E, no $P5E and 3 more"
+    assert notes["FCS071"].assumed == "a linear amplifier"
+
+
+def test_types_of_single_channels_decide_what_their_amplifier_means():
+    """FCS 3.2: a logarithmic amplifier belongs to the integer channel, whatever $DATATYPE says of the others."""
+    findings = Findings("tube.fcs")
+    keywords = {"$PAR": "2", "$DATATYPE": "F", "$P2DATATYPE": "I"}
+    for n in (1, 2):
+        keywords |= {f"$P{n}N": f"V{n}-A", f"$P{n}R": "1024", f"$P{n}E": "4,1"}
+    channels = Panel.from_keywords(keywords, findings=findings).channels
+    assert [channel.log_amplifier for channel in channels] == [None, (4.0, 1.0)]
+    assert [(note.code, "$P1E" in note.found) for note in findings.notes] == [("FCS070", True)]
 
 
 def test_a_log_amplifier_needs_a_range():

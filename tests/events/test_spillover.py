@@ -117,6 +117,8 @@ def test_none_is_declared():
         (("A", "B"), [[-1, 0], [0, 1]], "diagonal at A is -1"),
         (("A", "B"), [[1, 1], [1, 1]], "singular"),
         (("A", "B"), [[1, 1], [1, 1 + 1e-9]], "singular (condition number"),
+        (("A", "B"), [[1, 1e308], [1e308, 1e-308]], "not finite"),
+        (("A", "B"), [[1, 1e200], [0, 1]], "singular (condition number inf)"),
     ],
 )
 def test_matrices_that_cannot_be_used(detectors, matrix, says):
@@ -176,12 +178,13 @@ def test_keywords_without_a_matrix(tube, text):
         ("3,FITC-A,PE-A,APC-A,1,0.2", "announces 3 detectors, so 9 numbers were expected; found 2"),
         (TEXT + ",7", "found 10"),
         ("0,1", "announces 0 detectors"),
-        ("-1,1", "announces -1 detectors"),
-        ("2,FITC-A,PE-A,1,abc,0,1", "does not hold a number where one is expected: '2,FITC-A,PE-A,1,abc,0,1'"),
-        ("FITC-A,PE-A,1,0,0,1", "does not hold a number"),
+        ("501,1", "announces 501 detectors; 1 to 500 were expected"),
+        ("-1,1", "does not begin with the number of its detectors"),
+        ("2,FITC-A,PE-A,1,abc,0,1", "found $SPILLOVER='2,FITC-A,PE-A,1,abc,0,1'; 'abc' stands where a number is"),
+        ("FITC-A,PE-A,1,0,0,1", "does not begin with the number of its detectors"),
         ("2,FITC-A,PE-A,1,nan,0,1", "not finite"),
         ("2,FITC-A,PE-A,1,1,1,1", "singular"),
-        ("2,FITC-A,PE-A,0,0,0,0", "diagonal at FITC-A is 0"),
+        ("2,FITC-A,PE-A,0,0,0,1", "diagonal at FITC-A is 0"),
         ("2,FITC-A,FITC-A,1,0,0,1", "stands twice"),
         ("2,FITC-A,PE-H,1,0.1,0.1,1", "detector PE-H is not in the tube, which has FSC-A, FITC-A"),
         ("2,FITC-A,PE-H,1,0.1,0.1,1", "Did you mean 'PE-A'?"),
@@ -193,6 +196,8 @@ def test_keywords_that_cannot_be_used(tube, text, says):
         spillover_for(sample, "keyword")
     assert str(caught.value).startswith(f"{sample.path}: ")
     assert says in str(caught.value)
+    assert caught.value.code == "FCS090"
+    assert str(caught.value).endswith("Give the right matrix with --spillover PATH.csv. [FCS090]")
 
 
 def test_two_keywords_that_differ(tube):
@@ -206,6 +211,9 @@ def test_names_with_and_without_the_prefix(tube):
     assert raw.for_panel(compensated.panel).detectors == ("Comp-FITC-A", "FJComp-PE-A", "APC-A")
     both = tube(names=["FITC-A", "Comp-FITC-A", "PE-A", "APC-A"])
     assert raw.for_panel(both.panel).detectors == ("FITC-A", "PE-A", "APC-A")
+    twice = tube(names=["Comp-FITC-A", "FJComp-FITC-A", "PE-A", "APC-A"])
+    with pytest.raises(SpilloverError, match="detector FITC-A could be Comp-FITC-A or FJComp-FITC-A"):
+        raw.for_panel(twice.panel)
 
 
 # --- CSV ------------------------------------------------------------------------------------------
@@ -295,12 +303,30 @@ def test_no_keyword_is_an_error_that_says_what_to_do(tube):
         spillover_for(sample, "keyword")
     assert str(caught.value).startswith(f"{sample.path}: holds no spillover keyword")
     assert "--spillover none" in str(caught.value)
+    assert str(caught.value).endswith(" [FCS096]")
+    assert caught.value.code == "FCS096"
 
 
 def test_compensated_channels_are_not_compensated_twice(tube):
     names = ["FSC-A", "Comp-FITC-A", "Comp-PE-A", "Comp-APC-A"]
     stored = spillover_for(tube(("SPILL", TEXT), names=names), "keyword")
     assert (stored.detectors, stored.source) == ((), "already compensated")
+    unreadable = tube(("SPILL", TEXT[:-2]), names=names)
+    assert "FCS090" in [note.code for note in unreadable.notes]
+    assert spillover_for(unreadable, "keyword").source == "already compensated"
+
+
+@pytest.mark.parametrize(
+    ("names", "text", "says"),
+    [
+        (["FSC-A", "Comp-FITC-A", "PE-A", "APC-A"], TEXT, r"but PE-A, APC-A of the spillover keyword not.* \[FCS090\]"),
+        (["Comp-BV421-A", "FITC-A", "PE-A", "APC-A"], TEXT, "but FITC-A, PE-A, APC-A of the spillover keyword not"),
+        (["FSC-A", "Comp-FITC-A", "Comp-PE-A", "APC-A"], TEXT[:-2], r"expected; found 8.* \[FCS090\]"),
+    ],
+)
+def test_half_compensated_tubes_are_refused(tube, names, text, says):
+    with pytest.raises(SpilloverError, match=says):
+        spillover_for(tube(("SPILL", text), names=names), "keyword")
 
 
 def test_none_wins_over_the_keyword(tube):

@@ -9,6 +9,7 @@ from toys import counts_of
 
 from nti7flow.events.fcs import read_fcs
 from nti7flow.events.spillover import Spillover, spillover_for
+from nti7flow.events.stored import EventsInMemory, Survey
 from nti7flow.gating.resolve import Resolution
 from nti7flow.gating.template import load_template
 from nti7flow.gating.values import scale_values
@@ -87,7 +88,11 @@ class TestThinned:
             path = tmp_path / f"{seed}.fcs"
             path.write_bytes(f"{fraction} {seed} {thinned.sum()}".encode())  # an identity of its own
             kept = ~thinned | (np.random.default_rng(seed).random(tube.n_events) < fraction)
-            fewer = gate(tbnk, replace(tube, events=tube.events[kept], path=path, file_stamp=None), full.spillover)
+            fewer = gate(
+                tbnk,
+                replace(tube, stored=EventsInMemory(tube.events[kept], survey=Survey()), path=path, file_stamp=None),
+                full.spillover,
+            )
             watched = (thinned & full.members.mask("lymphocytes"))[kept]
             assert watched.sum() == pytest.approx(fraction * thinned.sum(), rel=0.35)
             for name, count in counts_of(fewer).items():
@@ -107,7 +112,11 @@ class TestThinned:
     def test_a_population_that_could_not_be_placed_has_no_count(self, tbnk, tube, full, tmp_path, thinned):
         path = tmp_path / "none.fcs"
         path.write_bytes(b"none")
-        fewer = gate(tbnk, replace(tube, events=tube.events[~thinned], path=path, file_stamp=None), full.spillover)
+        fewer = gate(
+            tbnk,
+            replace(tube, stored=EventsInMemory(tube.events[~thinned], survey=Survey()), path=path, file_stamp=None),
+            full.spillover,
+        )
         counts = counts_of(fewer)
         assert counts["lymphocytes"].status == "failed"
         for name in ("lymphocytes", "t_cells", "cd4_t", "cd8_t", "b_cells", "nk_cells"):

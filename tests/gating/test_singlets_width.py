@@ -15,7 +15,7 @@ def test_width_serves_where_there_is_no_height(tmp_path):
     detectors = ["FSC-A", "FSC-W", *tube.detectors[2:]]
     matrix = [str(len(tube.fluorescence)), *tube.fluorescence, *map(str, tube.keyword_spillover.ravel())]
     markers = ["", "", *tube.markers[2:]]
-    nf.write_fcs(tmp_path / "w.fcs", events, detectors, markers=markers, keywords={"$SPILLOVER": ",".join(matrix)})
+    nf.write_events(tmp_path / "w.fcs", events, detectors, markers=markers, keywords={"$SPILLOVER": ",".join(matrix)})
 
     result = nf.gate(tmp_path / "w.fcs", "tbnk")
     kept = result.membership("singlets")

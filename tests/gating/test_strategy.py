@@ -10,6 +10,7 @@ from toys import SAMPLE_FCS, counts_of, toy_sample
 from nti7flow.errors import StoreError
 from nti7flow.events.fcs import read_fcs
 from nti7flow.events.spillover import Spillover, spillover_for
+from nti7flow.events.stored import EventsInMemory, Survey
 from nti7flow.events.transforms import Linear
 from nti7flow.gating import values
 from nti7flow.gating.gates import BooleanGate, Dimension, Operand, PolygonGate, RectangleGate
@@ -75,7 +76,7 @@ def test_applying_is_pure(toy):
 def test_the_order_of_events_does_not_matter(toy):
     sample, strategy = toy
     order = np.array([3, 0, 5, 1, 4, 2])
-    shuffled = strategy.apply(replace(sample, events=sample.events[order]))
+    shuffled = strategy.apply(replace(sample, stored=EventsInMemory(sample.events[order], survey=Survey())))
     for name, mask in ((name, strategy.apply(sample).mask(name)) for name in ("t", "cd4", "rest", "either", "corner")):
         assert shuffled.mask(name).tolist() == mask[order].tolist()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from nti7flow.counting.fractions import count_populations
-from nti7flow.events.fcs import read_fcs, write_fcs
+from nti7flow.events.fcs import read_fcs, write_events
 from nti7flow.events.spillover import Spillover
 from nti7flow.events.transforms import Linear
 from nti7flow.gating.fit import fit_gate, make_replicates
@@ -48,7 +48,7 @@ def toy_sample(path, **columns):
     detectors = [name if name in ("FSC", "SSC") else f"FL{i}" for i, name in enumerate(columns)]
     detectors = [f"{detector}-A" for detector in detectors]
     markers = ["" if name in ("FSC", "SSC") else name for name in columns]
-    write_fcs(path, np.column_stack(list(columns.values())), detectors, markers=markers)
+    write_events(path, np.column_stack(list(columns.values())), detectors, markers=markers)
     return read_fcs(path)
 
 

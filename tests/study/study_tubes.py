@@ -6,12 +6,13 @@ import csv
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from nti7flow.events.fcs import read_fcs, write_fcs
+from nti7flow.events.fcs import read_fcs, write_events
 from nti7flow.events.sample import Sample
 
 SAMPLE_FCS = Path(__file__).resolve().parents[2] / "sample_fcs"
@@ -109,13 +110,34 @@ def write_tube(
         keywords or {}
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_fcs(
+    write_events(
         path,
         events,
         list(channels),
         markers=list(channels.values()),
         keywords={key: value for key, value in stored.items() if value is not None},
     )
+    return path
+
+
+def write_chain(path: Path, *tubes: Mapping[str, Any]) -> Path:
+    """Write several data sets, each as `write_tube` makes it of its arguments, into one file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as stream:
+        for number, arguments in enumerate(tubes):
+            # The keyword that says where the next one begins grows into a filler: nothing else in the file moves.
+            keywords = {"FILLER": "-" * 20} | dict(arguments.get("keywords", {}))
+            content = write_tube(path.with_suffix(".part"), **dict(arguments) | {"keywords": keywords}).read_bytes()
+            if number + 1 < len(tubes):
+                size = str(len(content)).encode()
+                for old, new in (
+                    (b"|$NEXTDATA|0|", b"|$NEXTDATA|" + size + b"|"),
+                    (b"-" * 20, b"-" * (21 - len(size))),
+                ):
+                    assert content.count(old) == 1
+                    content = content.replace(old, new)
+            stream.write(content)
+    path.with_suffix(".part").unlink()
     return path
 
 
@@ -141,7 +163,7 @@ def write_refused(path: Path, kind: str) -> str:
         return "not an FCS file"
     if kind == "truncated":
         path.write_bytes(DAY00.read_bytes()[:-20_000])
-        return "truncated"
+        return "file truncated"
     arguments, message = REFUSED[kind]
     write_tube(path, **arguments)
     return message

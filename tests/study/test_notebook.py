@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from study_tubes import DAY00, DAY21, REFUSED, write_refused, write_tube
+from study_tubes import DAY00, DAY21, REFUSED, write_chain, write_refused, write_tube
 
 import nti7flow as nf
 from nti7flow.errors import ConfigError, InputError, SpilloverError, UnknownMarker
@@ -99,6 +99,32 @@ def test_what_the_command_line_refuses_is_an_error_here(tmp_path, kind):
     with pytest.raises(InputError) as caught:
         nf.gate(tmp_path / "tube.fcs", "tbnk")
     assert message in str(caught.value)
+
+
+def test_salvaged_tube_is_for_review_in_everything_a_notebook_shows(tmp_path, plain):
+    tube = tmp_path / "cut.fcs"
+    tube.write_bytes(DAY00.read_bytes()[:-100_008])  # 2,500 events of 40 bytes, and the checksum
+    with pytest.raises(InputError, match=r"11500 events .* 460,000 bytes; the data set has 361,054 bytes"):
+        nf.gate(tube, plain)
+    for sample in (tube, nf.read_fcs(tube, repair="salvage")):
+        result = nf.gate(sample, plain, repair="salvage")
+        assert {(count.flags, count.severity) for count in result.counts} == {(("file_FCS049",), "review")}
+        assert set(result.table["flags"]) == {"file_FCS049"}
+        assert set(result.table["severity"]) == {"review"}
+        assert repr(result).splitlines()[1].startswith("  review: [FCS049] truncated file: found ")
+        assert "<p>review: [FCS049] truncated file: found " in result._repr_html_()
+    gate_study(make_plan([tube], template=plain, repair="salvage"), tmp_path / "run", figures="none")
+    stored = nf.open_run(tmp_path / "run").counts
+    columns = ["population", "n_events", "flags", "severity"]
+    assert stored[columns].to_dict("records") == result.table[columns].to_dict("records")
+
+
+def test_one_data_set_of_several_is_for_review_as_the_others_are_not_gated_with_it(tmp_path, plain):
+    result = nf.gate(write_chain(tmp_path / "two.lmd", {"rows": slice(3000)}, {"rows": slice(2000)}), plain)
+    assert {(count.n_total, count.flags, count.severity) for count in result.counts} == {
+        (3000, ("file_FCS030",), "review")
+    }
+    assert "  review: [FCS030] more data sets: " in repr(result)
 
 
 def test_other_mistakes(result, pooled, tmp_path):

@@ -1,7 +1,9 @@
 """What is to be gated and with what; and a hash that changes with what changes numbers, and with nothing else."""
 
+import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from study_tubes import SAMPLE_FCS, write_tube
@@ -10,6 +12,8 @@ from nti7flow.errors import ConfigError, InputError, Nti7flowError
 from nti7flow.study.batch import gate_tubes, workers
 from nti7flow.study.plan import StudyFile, make_plan
 from nti7flow.study.tube import GatedTube, RefusedTube
+
+ARCHIVES = Path(__file__).resolve().parents[1] / "archives"
 
 
 @pytest.fixture
@@ -26,7 +30,7 @@ def test_recipe_hash_changes_with_what_changes_numbers(folder, plain):
         return make_plan([folder / "tubes"], **({"template": folder / "plain.yaml"} | options)).recipe_hash()
 
     first = hash_of()
-    assert hash_of() == hash_of(template=plain) == hash_of(spillover="keyword") == first
+    assert hash_of() == hash_of(template=plain) == hash_of(spillover="keyword") == hash_of(repair="safe") == first
     (folder / "plain.yaml").write_text(f"# my favourite gates\n\n{plain.read_text()}")
     assert hash_of() == first  # a comment is no gate
     shutil.copy(folder / "matrix.csv", folder / "copy.csv")
@@ -35,13 +39,29 @@ def test_recipe_hash_changes_with_what_changes_numbers(folder, plain):
         hash_of(spillover=str(folder / "matrix.csv")),
         hash_of(markers={"CD8": "APC-Cy7-A"}),
         hash_of(template="tbnk"),
+        hash_of(repair="salvage"),
+        hash_of(repair="none"),
     ]
     assert hash_of(spillover=str(folder / "copy.csv")) == others[1]
     (folder / "copy.csv").write_text("FITC-A,PE-A\n1,0.07\n0.02,1\n")
     others.append(hash_of(spillover=str(folder / "copy.csv")))
     (folder / "plain.yaml").write_text(plain.read_text().replace("1000", "1001"))
     others.append(hash_of())
-    assert len({first, *others}) == 7
+    assert len({first, *others}) == 9
+
+
+def test_recipe_of_the_default_is_that_of_runs_made_before_there_was_a_choice(plain):
+    archived = json.loads((ARCHIVES / "run-1" / "steps" / "01-gate" / "step.json").read_text())
+    plan = make_plan([SAMPLE_FCS / "SIM-001_day21_tbnk.fcs"], template="tbnk")
+    assert plan.recipe() == archived["recipe"]
+    assert plan.recipe_hash() == archived["recipe_sha256"]
+    other = make_plan([SAMPLE_FCS / "SIM-001_day21_tbnk.fcs"], template="tbnk", repair="none")
+    assert other.recipe() == archived["recipe"] | {"repair": "none"}
+
+
+def test_repair_that_is_no_word_for_one(folder, plain):
+    with pytest.raises(ConfigError, match=r"repair is 'salvaged'; .* Did you mean 'salvage'\?"):
+        make_plan([folder / "tubes"], template=plain, repair="salvaged")
 
 
 def test_markers_in_any_order_are_one_recipe(folder, plain):

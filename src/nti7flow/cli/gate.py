@@ -13,6 +13,7 @@ nti7flow gate study.yaml --out runs/march\n
 nti7flow gate tubes/ --template tbnk --out runs/first --jobs 2\n
 nti7flow gate exported.fcs --template tbnk --spillover none --out runs/exported\n
 nti7flow gate odd.fcs --template tbnk --marker CD8=FL4-H --out runs/odd\n
+nti7flow gate cut_short.fcs --template tbnk --repair salvage --out runs/salvaged\n
 Exit code: 0 clean, 1 nothing could be gated, 3 some samples were refused or need a look."""
 
 
@@ -24,12 +25,21 @@ class FigureChoice(enum.StrEnum):
     none = "none"
 
 
+class RepairChoice(enum.StrEnum):
+    """What the reader lets pass."""
+
+    safe = "safe"
+    none = "none"
+    salvage = "salvage"
+
+
 def gate(
     paths: Annotated[
         list[Path],
         typer.Argument(
             metavar="PATH...",
-            help="FCS files, folders (searched recursively, without hidden files), or one study.yaml.",
+            help="FCS files, folders (searched recursively, without hidden files), or one study.yaml. Each data set "
+            "of a file is a sample.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Run folder; a second run into it adds a step.")],
@@ -47,6 +57,13 @@ def gate(
         list[str] | None,
         typer.Option("--marker", help="Say which detector carries a marker: MARKER=DETECTOR. Repeatable."),
     ] = None,
+    repair: Annotated[
+        RepairChoice,
+        typer.Option(
+            help="Files that break the standard: safe reads those with one consistent reading, none refuses them, "
+            "salvage also takes what a truncated file still holds, for review."
+        ),
+    ] = RepairChoice.safe,
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=1, help="Worker processes; changes nothing but the time.")
     ] = 1,
@@ -67,9 +84,9 @@ def gate(
             raise ConfigError(f"--marker {text}: MARKER=DETECTOR was expected, as in --marker CD8=FL4-H.")
         if markers.setdefault(name, detector) != detector:
             raise ConfigError(f"--marker {name}: is said to be {markers[name]} and {detector}; it can be only one.")
-    plan = make_plan(paths, template=template, spillover=spillover, markers=markers)
+    plan = make_plan(paths, template=template, spillover=spillover, markers=markers, repair=repair.value)
     with progress_bar(len(plan.tubes)) as done:
-        report = gate_study(plan, out, jobs=jobs, figures=figures.value, done=done)
+        report = gate_study(plan, out, jobs=jobs, figures=figures.value, done=lambda tube: done(tube.sample))
     print_gate_report(console(), report, out)
     if not report.clean:
         raise typer.Exit(3)

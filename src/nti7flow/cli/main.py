@@ -9,7 +9,8 @@ import sys
 import typer
 
 from nti7flow._version import __version__
-from nti7flow.cli import gate, inspect, replay, templates
+from nti7flow.cli import check, deidentify, export, gate, inspect, replay, templates
+from nti7flow.cli.terminal import complain, log_to_stderr
 from nti7flow.errors import Nti7flowError
 
 app = typer.Typer(
@@ -22,9 +23,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("check", epilog=check.EPILOG)(check.check)
+app.command("deidentify", epilog=deidentify.EPILOG)(deidentify.deidentify)
 app.command("gate", epilog=gate.EPILOG)(gate.gate)
 app.command("replay", epilog=replay.EPILOG)(replay.replay)
 app.command("inspect", epilog=inspect.EPILOG)(inspect.inspect)
+app.command("export", epilog=export.EPILOG)(export.export)
 app.add_typer(templates.app, name="templates")
 
 
@@ -41,9 +45,7 @@ def _options(
     ),
     verbose: bool = typer.Option(False, "--verbose", "-v", help="Log what is done to standard error."),
 ) -> None:
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
-    )
+    log_to_stderr(level=logging.INFO if verbose else logging.WARNING)
 
 
 def main() -> None:
@@ -53,5 +55,5 @@ def main() -> None:
     try:
         app(prog_name="nti7flow")
     except (Nti7flowError, OSError) as error:
-        print(f"nti7flow: {error}", file=sys.stderr)
+        complain(f"nti7flow: {error}")
         sys.exit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +23,7 @@ def replay(
     ] = None,
 ) -> None:
     """Reproduce every count of a run from its stored gates, and say whether it did."""
+    from nti7flow.cli.terminal import complain, say
     from nti7flow.errors import StoreError
     from nti7flow.study.replay import replay as replay_run
     from nti7flow.study.store import open_run
@@ -35,11 +35,9 @@ def replay(
         except OSError as error:
             raise StoreError(f"{out}: cannot be written: {error.strerror}.") from None
     for line in (*report.missing, *report.differences):
-        print(line, file=sys.stderr)
+        complain(line)
     if report.identical:
-        print(f"reproduced: {report.n_counts:,} counts of {report.n_samples} samples, byte for byte")
+        say(f"reproduced: {report.n_counts:,} counts of {report.n_samples} samples, byte for byte")
         return
-    print(
-        f"NOT reproduced: {len(report.differences)} counts differ, {len(report.missing)} samples could not be checked"
-    )
+    say(f"NOT reproduced: {len(report.differences)} counts differ, {len(report.missing)} samples could not be checked")
     raise typer.Exit(3)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.segment import Segment
 from rich.table import Table
 
+from nti7flow.cli.terminal import plain
+from nti7flow.errors import printable
 from nti7flow.study.gate import GatedSummary, GateReport
-from nti7flow.study.plan import Tube
 
 #: Populations of the printed table, in its order, and their headings.
 SHOWN = {
@@ -30,28 +32,47 @@ FLAG_WORDS = {"unstable_gate": "unstable", "impure_gate": "impure"}
 COLOURS = {"": "", "info": "", "review": "yellow", "invalid": "red"}
 
 
+class SafeConsole(Console):
+    """A console that writes no control character but its own: Rich passes on what the text brings along.
+
+    This is the net below `shown`, which keeps widths right and markup from being obeyed.
+    """
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Render what is printed."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(plain(segment.text), segment.style)
+
+
+def shown(text: str) -> str:
+    """Text of a file, or a name, to be printed as it is: no markup in it, and nothing a terminal would obey."""
+    return escape(printable(text))
+
+
 def console() -> Console:
     """Console for results; wide enough for the table where the output is a file or a pipe."""
     wide = None if sys.stdout.isatty() else 160
-    return Console(width=wide, highlight=False, soft_wrap=False)
+    return SafeConsole(width=wide, highlight=False, soft_wrap=False, emoji=False)
 
 
 @contextmanager
-def progress_bar(total: int) -> Iterator[Callable[[Tube], None]]:
-    """Give a function that moves a bar on standard error by one sample."""
+def progress_bar(total: int, doing: str = "gating") -> Iterator[Callable[[str], None]]:
+    """Give a function that moves a bar on standard error by one file or sample, whose name it is given."""
     columns = (
-        TextColumn("gating"),
+        TextColumn(doing),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.description}"),
     )
     terminal = sys.stderr.isatty()
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not terminal) as progress:
+    with Progress(
+        *columns, console=SafeConsole(stderr=True, emoji=False), transient=True, disable=not terminal
+    ) as progress:
         task = progress.add_task("", total=total)
 
-        def done(tube: Tube) -> None:
-            progress.update(task, advance=1, description=escape(tube.sample))
+        def done(name: str) -> None:
+            progress.update(task, advance=1, description=shown(name))
 
         yield done
 
@@ -61,11 +82,11 @@ def print_gate_report(out: Console, report: GateReport, folder: Path) -> None:
     out.print(_counts_table(report.gated))
     out.print("[dim]Each cell: events, % of parent, % of lymphocytes. – not counted: see flags.[/dim]")
     for refused in report.refused:
-        out.print(f"[red]refused[/red] {escape(refused.tube.sample)}: {escape(refused.error)}", soft_wrap=True)
-    out.print(f"\nCounts    {escape(str(folder / 'counts.csv'))}", soft_wrap=True)
+        out.print(f"[red]refused[/red] {shown(refused.tube.sample)}: {shown(refused.error)}", soft_wrap=True)
+    out.print(f"\nCounts    {shown(str(folder / 'counts.csv'))}", soft_wrap=True)
     if report.figures:
-        out.print(f"Pictures  {escape(str(report.figures[0].parent))} ({len(report.figures)})", soft_wrap=True)
-    out.print(f"Replay    nti7flow replay {escape(str(folder))}", soft_wrap=True)
+        out.print(f"Pictures  {shown(str(report.figures[0].parent))} ({len(report.figures)})", soft_wrap=True)
+    out.print(f"Replay    nti7flow replay {shown(str(folder))}", soft_wrap=True)
 
 
 def _counts_table(gated: tuple[GatedSummary, ...]) -> Table:
@@ -77,7 +98,7 @@ def _counts_table(gated: tuple[GatedSummary, ...]) -> Table:
     table.add_column("flags", overflow="fold")
     for summary in gated:
         cells = [_cell(summary.counts.get(name)) for name in SHOWN]
-        table.add_row(escape(summary.sample), *cells, _ratio(summary.counts), _flags(summary))
+        table.add_row(shown(summary.sample), *cells, _ratio(summary.counts), _flags(summary))
     return table
 
 
@@ -115,4 +136,4 @@ def _flags(summary: GatedSummary) -> str:
     missing = [name for name, count in summary.counts.items() if count["status"] == "not_in_panel"]
     if missing:
         lines.append(f"not in panel: {', '.join(missing)}")
-    return escape("\n".join(dict.fromkeys(lines)))
+    return "\n".join(shown(line) for line in dict.fromkeys(lines))

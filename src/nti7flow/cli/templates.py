@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from nti7flow.cli.terminal import plain, say
+
 app = typer.Typer(
     help="List, show and check gating templates.",
     epilog="Examples: nti7flow templates list; nti7flow templates show tbnk; nti7flow templates check my.yaml",
@@ -27,7 +29,7 @@ def list_templates() -> None:
     from nti7flow.gating.template import load_template, released_templates
 
     for reference, path in released_templates().items():
-        print(f"{reference:<16} {load_template(path).spec.title}")
+        say(f"{reference:<16} {load_template(path).spec.title}")
 
 
 @app.command("show")
@@ -35,7 +37,8 @@ def show(template: Annotated[str, typer.Argument(help="Released template or path
     """Print a template as it is written, comments included: a copy is where a template of one's own begins."""
     from nti7flow.gating.template import template_path
 
-    print(template_path(template).read_text(encoding="utf-8"), end="")
+    text = template_path(template).read_text(encoding="utf-8")
+    print("\t".join(map(plain, text.split("\t"))), end="")
 
 
 @app.command("check")
@@ -45,6 +48,6 @@ def check(template: Annotated[str, typer.Argument(help="Path of a YAML file, or 
 
     loaded = load_template(template)
     pooled = f", fitted in {loaded.n_waves} waves" if loaded.n_waves > 1 else ""
-    print(f"{loaded.reference} is in order: {len(loaded.populations)} populations{pooled}.")
+    say(f"{loaded.reference} is in order: {len(loaded.populations)} populations{pooled}.")
     for population in loaded.populations:
-        print(f"  {population.parent or 'all events':<20} > {population.id:<20} {population.label}")
+        say(f"  {population.parent or 'all events':<20} > {population.id:<20} {population.label}")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from nti7flow.counting.fractions import Count
+from nti7flow.errors import FcsError, printable
+from nti7flow.events.codes import MORE_DATA_SETS
+from nti7flow.events.fcs import count_data_sets
+from nti7flow.events.notes import Note
 from nti7flow.events.sample import Sample
 from nti7flow.events.spillover import CONDITION_LIMIT, Spillover
 from nti7flow.gating.strategy import Severity
 
 #: Unassigned lymphocytes, % of lymphocytes: above the first worth knowing, above the second worth a look.
 UNASSIGNED_OPTIMAL, UNASSIGNED_LIMIT = 5.0, 10.0
-
-
-#: Notes of the reader that mean that cells were left out.
-UNREAD_CELLS = ("more_data_sets",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,47 @@ class Check:
     n_excluded: int = 0
 
 
-def check_sample(sample: Sample, spillover: Spillover, counts: Sequence[Count]) -> Iterator[Check]:
-    """Check one gated tube."""
+def judge_notes(sample: Sample, *, data_sets: Collection[int] = ()) -> dict[Note, Severity]:
+    """Say how severe each note of the reader is for the counts of a sample.
+
+    Parameters
+    ----------
+    sample : Sample
+        The tube.
+    data_sets : collection of int
+        Data sets of its file that are gated together. Where that is all of them, no cell is left out, and that there
+        are several is no reason for a review.
+    """
+    return {
+        note: "info" if note.code == MORE_DATA_SETS.code and _all_gated(sample, data_sets) else note.severity
+        for note in sample.notes
+    }
+
+
+def _all_gated(sample: Sample, data_sets: Collection[int]) -> bool:
+    if len(data_sets) < 2:  # and the file holds several
+        return False
+    try:
+        return set(range(count_data_sets(sample.path))) <= set(data_sets)
+    except FcsError:  # how many there are is not known
+        return False
+
+
+def sample_flags(notes: dict[Note, Severity]) -> dict[str, Severity]:
+    """Return the flags that notes of the reader give to every count of a sample, with severities; info gives none."""
+    return {f"file_{note.code}": severity for note, severity in notes.items() if severity == "review"}
+
+
+def check_sample(
+    sample: Sample, spillover: Spillover, counts: Sequence[Count], notes: dict[Note, Severity]
+) -> Iterator[Check]:
+    """Check one gated tube; ``notes`` are those of the reader as `judge_notes` judged them."""
     condition = spillover.condition_number
     worst: Severity = "review" if condition > CONDITION_LIMIT else ""
     yield Check("spillover_condition_number", condition, CONDITION_LIMIT, worst)
-    for note in sample.notes:
-        yield Check(f"file_note: {note.text}", None, None, "review" if note.code in UNREAD_CELLS else "info")
+    for note, severity in notes.items():
+        # Keywords are quoted as they stand in the file: here they go to tables and terminals.
+        yield Check(f"file_note: {note.code} {printable(note.text)}", None, None, severity)
     yield from _unassigned({count.population: count for count in counts})
 
 

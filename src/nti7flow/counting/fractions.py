@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from nti7flow.gating.gates import BooleanGate
 from nti7flow.gating.strategy import SEVERITY, SEVERITY_ORDER, GatingStrategy, Members, Population, Severity, Status
@@ -30,7 +30,7 @@ class Count:
     flags : tuple of str
         What is to be known about the count, its own and what it inherits.
     severity : str
-        The worst of its own gate and of all gates it rests on: empty, info, review or invalid.
+        The worst of its own gate, of all gates it rests on and of the sample: empty, info, review or invalid.
     """
 
     population: str
@@ -47,7 +47,9 @@ class Count:
     severity: Severity
 
 
-def count_populations(strategy: GatingStrategy, members: Members, *, notes: tuple[str, ...] = ()) -> list[Count]:
+def count_populations(
+    strategy: GatingStrategy, members: Members, *, notes: Mapping[str, Severity] | None = None
+) -> list[Count]:
     """Count every population of a strategy.
 
     Parameters
@@ -56,14 +58,23 @@ def count_populations(strategy: GatingStrategy, members: Members, *, notes: tupl
         The gates.
     members : Members
         Their memberships, from ``strategy.apply``.
-    notes : tuple of str
-        Flags of the sample itself; they go to every count.
+    notes : mapping of str to str, optional
+        Flags of the sample itself with their severities, such as ``{"file_FCS049": "review"}``; they go to every count.
     """
     by_id = {population.id: population for population in strategy.populations}
-    return [_count(population, by_id, members, notes) for population in strategy.populations]
+    return [add_notes(_count(population, by_id, members), notes or {}) for population in strategy.populations]
 
 
-def _count(population: Population, by_id: dict[str, Population], members: Members, notes: tuple[str, ...]) -> Count:
+def add_notes(count: Count, notes: Mapping[str, Severity]) -> Count:
+    """Add flags of the sample to a count, which is at least as severe as the worst of them."""
+    return replace(
+        count,
+        flags=tuple(dict.fromkeys((*count.flags, *notes))),
+        severity=max((count.severity, *notes.values()), key=SEVERITY_ORDER.index),
+    )
+
+
+def _count(population: Population, by_id: dict[str, Population], members: Members) -> Count:
     ancestors = list(_ancestors(population, by_id))
     n_events = _size(members, population.id)
     n_parent = _size(members, population.parent)
@@ -86,7 +97,7 @@ def _count(population: Population, by_id: dict[str, Population], members: Member
         percent_parent=_percent(n_events, n_parent),
         percent_lymphocytes=_percent(n_events, n_lymphocytes),
         status=population.status,
-        flags=tuple(dict.fromkeys((*population.flags, *inherited, *notes))),
+        flags=tuple(dict.fromkeys((*population.flags, *inherited))),
         severity=max(severities, key=SEVERITY_ORDER.index),
     )
 

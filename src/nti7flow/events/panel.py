@@ -9,8 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from nti7flow.errors import AmbiguousMarker, FcsError, UnknownMarker, did_you_mean
+from nti7flow.errors import AmbiguousMarker, UnknownMarker, did_you_mean, printable
+from nti7flow.events import codes
 from nti7flow.events.markers import parse_marker, scatter_kind, split_measure, squeeze, strip_prefix
+from nti7flow.events.notes import Findings, refusal
+from nti7flow.events.numbers import decimal, positive
 
 Role = Literal["scatter", "fluorescence", "time", "other"]
 #: More decades than this are no amplifier but a damaged $PnE.
@@ -90,18 +93,26 @@ class Panel:
     channels: tuple[Channel, ...]
 
     @classmethod
-    def from_keywords(cls, keywords: Mapping[str, str], *, path: str = "") -> Panel:
-        """Build the panel from TEXT keywords; raises `FcsError` for missing or duplicate $PnN and unreadable $PnE."""
+    def from_keywords(cls, keywords: Mapping[str, str], *, path: str = "", findings: Findings | None = None) -> Panel:
+        """Build the panel from TEXT keywords.
+
+        Raises `FcsError` for missing or duplicate $PnN and unreadable $PnE; what is odd and has one reading is added
+        to ``findings``.
+        """
+        findings = findings if findings is not None else Findings(path)
         n_channels = int(keywords["$PAR"])
-        channels = tuple(_channel(keywords, n, path) for n in range(1, n_channels + 1))
+        channels = tuple(_channel(keywords, n, findings) for n in range(1, n_channels + 1))
         seen: dict[str, int] = {}
         for n, channel in enumerate(channels, 1):
             if channel.detector in seen:
-                raise FcsError(
-                    f"{path}: channels {seen[channel.detector]} and {n} have the same name "
-                    f"{channel.detector!r} ($PnN); which is which cannot be known."
+                raise refusal(
+                    codes.DUPLICATE_NAME,
+                    path=findings.path,
+                    found=f"channels {seen[channel.detector]} and {n} both named {channel.detector!r}",
+                    expected="a name of its own for each",
                 )
             seen[channel.detector] = n
+        _check_time_step(keywords, channels, findings)
         return cls(channels)
 
     def resolve(self, name: str) -> Channel:
@@ -122,11 +133,11 @@ class Panel:
         if not candidates:
             titles = [channel.title for channel in self.channels]
             raise UnknownMarker(
-                f"no channel carries {name}; the panel has {', '.join(titles)}."
+                f"no channel carries {name}; the panel has {printable(', '.join(titles))}."
                 + did_you_mean(name, titles + [channel.detector for channel in self.channels])
             )
         if len(candidates) > 1:
-            listing = ", ".join(f"{c.detector} ({c.marker or 'no marker'})" for c in candidates)
+            listing = printable(", ".join(f"{c.detector} ({c.marker or 'no marker'})" for c in candidates))
             raise AmbiguousMarker(
                 f"{name} could be any of {len(candidates)} channels: {listing}. Say which with "
                 f"--marker '{name}=DETECTOR' or correct the marker names in the file."
@@ -166,7 +177,8 @@ class Panel:
                 return channel
         detectors = [channel.detector for channel in self.channels]
         raise UnknownMarker(
-            f"the panel has no detector {name}; it has {', '.join(detectors)}." + did_you_mean(name, detectors)
+            f"the panel has no detector {name}; it has {printable(', '.join(detectors))}."
+            + did_you_mean(name, detectors)
         )
 
     def with_markers(self, overrides: Mapping[str, str]) -> Panel:
@@ -192,14 +204,16 @@ class Panel:
         )
 
     def __repr__(self) -> str:
-        rows = "\n".join(f"  {c.detector:<16} {c.marker:<12} {c.fluorochrome:<12} {c.role}" for c in self.channels)
+        rows = "\n".join(
+            printable(f"  {c.detector:<16} {c.marker:<12} {c.fluorochrome:<12} {c.role}") for c in self.channels
+        )
         return f"<Panel of {len(self.channels)} channels>\n{rows}"
 
     def _repr_html_(self) -> str:
         head = "<tr><th>detector</th><th>marker</th><th>fluorochrome</th><th>role</th></tr>"
         rows = "".join(
             "<tr>"
-            + "".join(f"<td>{html.escape(v)}</td>" for v in (c.detector, c.marker, c.fluorochrome, c.role))
+            + "".join(f"<td>{html.escape(printable(v))}</td>" for v in (c.detector, c.marker, c.fluorochrome, c.role))
             + "</tr>"
             for c in self.channels
         )
@@ -214,11 +228,11 @@ def _best_measure(found: list[Channel]) -> list[Channel]:
     return sorted(best.values(), key=lambda c: c.index)
 
 
-def _channel(keywords: Mapping[str, str], n: int, path: str) -> Channel:
-    written = keywords.get(f"$P{n}N", "")
+def _channel(keywords: Mapping[str, str], n: int, findings: Findings) -> Channel:
+    written = keywords.get(f"$P{n}N", "").strip()
     if not written:
-        raise FcsError(f"{path}: channel {n} has no name ($P{n}N is missing or empty).")
-    label = keywords.get(f"$P{n}S", "")
+        raise refusal(codes.NO_NAME, path=findings.path, found=f"no $P{n}N", expected="a name for each channel")
+    label = keywords.get(f"$P{n}S", "").strip()
     detector, precompensated = strip_prefix(written)
     base, measure = split_measure(detector)
     role = _role(base, detector)
@@ -245,9 +259,9 @@ def _channel(keywords: Mapping[str, str], n: int, path: str) -> Channel:
         targets=targets,
         base=base,
         measure=measure,
-        range=_number(keywords.get(f"$P{n}R")),
-        gain=_number(keywords.get(f"$P{n}G")),
-        log_amplifier=_log_amplifier(keywords, n, path),
+        range=_range(keywords, n, findings),
+        gain=_gain(keywords, n, findings),
+        log_amplifier=_log_amplifier(keywords, n, findings),
         precompensated=precompensated,
     )
 
@@ -273,28 +287,69 @@ _NAMES = "CCR7 HLADR PD1 KI67 FOXP3 TCRGD TCRAB IGD IGM IGK IGL CCR4 CCR5 CCR6 C
 _BARE_ANTIGENS = frozenset(_NAMES.split())
 
 
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text) if text else math.nan
-    except ValueError:
-        value = math.nan
-    return value if math.isfinite(value) and value > 0 else None
+def _is_integer(keywords: Mapping[str, str], n: int) -> bool:
+    """Whether the channel holds whole numbers, binary or in ASCII, as amplifiers with a logarithmic scale give."""
+    kind = keywords.get(f"$P{n}DATATYPE", "").strip() or keywords["$DATATYPE"]
+    return kind.strip().upper() in ("I", "A")
 
 
-def _log_amplifier(keywords: Mapping[str, str], n: int, path: str) -> tuple[float, float] | None:
+def _range(keywords: Mapping[str, str], n: int, findings: Findings) -> float | None:
+    text = keywords.get(f"$P{n}R", "").strip()
+    value = positive(text)
+    # Floating-point data need no range; what stands there is often 0 or missing, and nothing depends on it.
+    if value is None and (_is_integer(keywords, n) or not text):
+        findings.add(codes.NO_RANGE, found=f"$P{n}R={text!r}", assumed="all bits are kept")
+    return value
+
+
+def _gain(keywords: Mapping[str, str], n: int, findings: Findings) -> float | None:
+    text = keywords.get(f"$P{n}G", "").strip()
+    value = positive(text)
+    if value is None and text:
+        findings.add(codes.BAD_GAIN, found=f"$P{n}G={text[:40]!r}", assumed="a gain of 1")
+    return value
+
+
+def _check_time_step(keywords: Mapping[str, str], channels: tuple[Channel, ...], findings: Findings) -> None:
+    text = keywords.get("$TIMESTEP", "").strip()
+    if text and positive(text) is None and any(channel.role == "time" for channel in channels):
+        findings.add(codes.BAD_TIME_STEP, found=f"$TIMESTEP={text[:40]!r}", assumed="time is left as stored")
+
+
+def _log_amplifier(keywords: Mapping[str, str], n: int, findings: Findings) -> tuple[float, float] | None:
     """Decades and offset of $PnE, None for a linear amplifier. "4,0" is read as "4,1", as the standard advises."""
-    if keywords["$DATATYPE"].upper() != "I":
+    text = keywords.get(f"$P{n}E", "").strip()
+    integer = _is_integer(keywords, n)
+    if not text:
+        findings.add(codes.NO_AMPLIFIER, found=f"no $P{n}E", assumed="a linear amplifier")
         return None
-    text = keywords.get(f"$P{n}E", "") or "0,0"
-    try:
-        decades, offset = (float(part) for part in text.split(","))
-    except ValueError:
-        decades = offset = math.nan
-    if not (0 <= decades <= MOST_DECADES and math.isfinite(offset)):
-        raise FcsError(f"{path}: channel {n} has $P{n}E={text!r}; decades and offset, such as '4,1', were expected.")
-    if decades > 0 and _number(keywords.get(f"$P{n}R")) is None:
-        raise FcsError(
-            f"{path}: channel {n} has a logarithmic amplifier ($P{n}E={text}) but no range: "
-            f"$P{n}R={keywords.get(f'$P{n}R', '')!r}; its values cannot be made linear."
+    parts = [decimal(part) for part in text.split(",")]
+    decades, offset = (math.nan if part is None else part for part in parts) if len(parts) == 2 else (math.nan,) * 2
+    sound = 0 <= decades <= MOST_DECADES and math.isfinite(offset)
+    if not integer:
+        if not sound or decades > 0:
+            findings.add(
+                codes.AMPLIFIER_ON_FLOAT, found=f"$P{n}E={text[:40]!r} on floating-point data", assumed="not applied"
+            )
+        return None
+    if not sound or offset < 0:
+        raise refusal(
+            codes.BAD_AMPLIFIER,
+            path=findings.path,
+            found=f"$P{n}E={text[:60]!r}",
+            expected="decades and offset, such as '4,1'",
         )
-    return (decades, offset if offset > 0 else 1.0) if decades > 0 else None
+    if decades == 0:
+        return None
+    if positive(keywords.get(f"$P{n}R", "").strip()) is None:
+        raise refusal(
+            codes.BAD_AMPLIFIER,
+            path=findings.path,
+            found=f"a logarithmic amplifier ($P{n}E={text}) without range ($P{n}R={keywords.get(f'$P{n}R', '')!r})",
+            expected="$PnR, without which its values cannot be made linear",
+        )
+    if offset == 0:
+        findings.add(codes.AMPLIFIER_OFFSET, found=f"$P{n}E={text!r}", assumed=f"'{decades:g},1'")
+    if positive(keywords.get(f"$P{n}G", "").strip()) not in (None, 1.0):
+        findings.add(codes.GAIN_ON_LOG, found=f"$P{n}G and $P{n}E={text!r}", assumed="the gain is not divided out")
+    return (decades, offset if offset > 0 else 1.0)

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import html
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nti7flow.errors import FcsError
-from nti7flow.events.panel import Panel
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something odd about the file that was read all the same, and how."""
-
-    code: str
-    text: str
+from nti7flow.errors import printable
+from nti7flow.events import codes
+from nti7flow.events.notes import Note, refusal
+from nti7flow.events.numbers import positive
+from nti7flow.events.panel import Channel, Panel
+from nti7flow.events.stored import StoredEvents, changed, file_stamp, open_at_once
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -35,48 +32,67 @@ class Sample:
     data_set : int
         Which data set of the file, from 0.
     version : str
-        ``FCS2.0``, ``FCS3.0`` or ``FCS3.1``.
-    events : ndarray, shape (n_events, n_channels)
-        Values as stored, in the file's type; read-only.
+        ``FCS2.0``, ``FCS3.0``, ``FCS3.1`` or ``FCS3.2``.
+    stored : StoredEvents
+        Where the events are; use `events` and `columns`.
     panel : Panel
         The channels, in file order.
     keywords : Mapping of str to str
-        TEXT keywords in upper case.
-    notes : tuple of Note
-        Oddities met while reading.
+        TEXT keywords in upper case, with their values as written.
+    file_notes : tuple of Note
+        Repairs and oddities of the file; `notes` has those of its values too.
+    analysis : Mapping of str to str
+        Keywords of the ANALYSIS segment, which few files have.
     """
 
     path: Path
     data_set: int
     version: str
-    events: NDArray[np.generic]
+    stored: StoredEvents
     panel: Panel
     keywords: Mapping[str, str]
-    notes: tuple[Note, ...] = ()
+    file_notes: tuple[Note, ...] = ()
+    analysis: Mapping[str, str] = field(default_factory=dict)
     file_stamp: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        if self.events.ndim != 2 or self.events.shape[1] != len(self.panel.channels):
-            raise ValueError(f"events of shape {self.events.shape} do not fit {len(self.panel.channels)} channels")
+        if self.stored.n_channels != len(self.panel.channels):
+            raise ValueError(f"events of {self.stored.n_channels} channels do not fit {len(self.panel.channels)}")
 
     @property
     def n_events(self) -> int:
         """Number of events in the tube."""
-        return int(self.events.shape[0])
+        return int(self.stored.n_events)
+
+    @property
+    def events(self) -> NDArray[np.generic]:
+        """Values as stored, in the file's type, shape (n_events, n_channels); read-only.
+
+        Those of a large tube are read from the file when they are first asked for, and kept.
+        """
+        return self.stored.array
+
+    @cached_property
+    def notes(self) -> tuple[Note, ...]:
+        """Every repair and oddity of the file and of its values, and how it was read.
+
+        The values of a large tube are looked at when this is first asked for.
+        """
+        return (*self.file_notes, *self.stored.survey.notes)
 
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the whole file, computed when first asked for."""
         digest = hashlib.sha256()
         try:
-            with self.path.open("rb") as stream:
+            with open_at_once(self.path) as stream:
                 while block := stream.read(1 << 20):
                     digest.update(block)
-            stat = self.path.stat()
+                stat = os.fstat(stream.fileno())
         except OSError as error:
-            raise FcsError(f"{self.path}: cannot be read again for its hash: {error.strerror}.") from None
-        if self.file_stamp is not None and (stat.st_size, stat.st_mtime_ns) != self.file_stamp:
-            raise FcsError(f"{self.path}: the file changed after its events were read; read it again.")
+            raise refusal(codes.UNREADABLE, path=str(self.path), found=f"{error.strerror} for its hash") from None
+        if self.file_stamp is not None and file_stamp(stat) != self.file_stamp:
+            raise changed(str(self.path), "its hash would not be that of its events")
         return digest.hexdigest()
 
     def columns(self, names: Sequence[str]) -> NDArray[np.float64]:
@@ -94,16 +110,23 @@ class Sample:
         ndarray of float64, shape (n_events, len(names))
             Column-contiguous.
         """
-        out = np.empty((self.n_events, len(names)), np.float64, order="F")
-        for i, name in enumerate(names):
-            self.column_into(self.panel.resolve(name).index, out[:, i], slice(None))
+        channels = [self.panel.resolve(name) for name in names]
+        out = np.empty((self.n_events, len(channels)), np.float64, order="F")
+        with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity are values like others
+            self.stored.columns_into(out, [channel.index for channel in channels])
+        for i, channel in enumerate(channels):
+            self.to_scale(channel, out[:, i])
         return out
 
-    @np.errstate(invalid="ignore", over="ignore")  # NaN and infinity are values like others
     def column_into(self, index: int, out: NDArray[np.float64], rows: slice | NDArray[np.intp]) -> None:
         """Write the scale values of one channel (by position) for some rows into ``out``."""
-        channel = self.panel.channels[index]
-        out[...] = self.events[rows, index]
+        with np.errstate(invalid="ignore", over="ignore"):
+            out[...] = self.events[rows, index]
+        self.to_scale(self.panel.channels[index], out)
+
+    @np.errstate(invalid="ignore", over="ignore")
+    def to_scale(self, channel: Channel, out: NDArray[np.float64]) -> None:
+        """Turn stored values of a channel into scale values, in place."""
         if channel.role == "time":
             step = self.time_step_s
             if step is not None:
@@ -120,17 +143,15 @@ class Sample:
     @property
     def time_step_s(self) -> float | None:
         """Seconds per unit of the time channel ($TIMESTEP), None where the file does not say."""
-        try:
-            step = float(self.keywords.get("$TIMESTEP", ""))
-        except ValueError:
-            return None
-        return step if 0 < step < float("inf") else None
+        return positive(self.keywords.get("$TIMESTEP"))
 
     def __repr__(self) -> str:
-        return f"<Sample {self.path.name}: {self.n_events:,} events, {len(self.panel.channels)} channels>"
+        return f"<Sample {printable(self.path.name)}: {self.n_events:,} events, {len(self.panel.channels)} channels>"
 
     def _repr_html_(self) -> str:
-        title = f"{html.escape(self.path.name)}: {self.n_events:,} events × {len(self.panel.channels)} channels"
-        cytometer = html.escape(self.keywords.get("$CYT", "unknown cytometer"))
-        notes = "".join(f"<li>{html.escape(note.text)}</li>" for note in self.notes)
+        title = (
+            f"{html.escape(printable(self.path.name))}: {self.n_events:,} events × {len(self.panel.channels)} channels"
+        )
+        cytometer = html.escape(printable(self.keywords.get("$CYT", "unknown cytometer")))
+        notes = "".join(f"<li>{html.escape(printable(str(note)))}</li>" for note in self.notes)
         return f"<p><b>{title}</b> ({cytometer}, {self.version})</p>{self.panel._repr_html_()}<ul>{notes}</ul>"

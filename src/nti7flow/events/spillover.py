@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nti7flow.errors import MissingSpillover, SpilloverError, did_you_mean
+from nti7flow.errors import MissingSpillover, SpilloverError, did_you_mean, printable
+from nti7flow.events.codes import BAD_SPILLOVER, CODES, NO_SPILLOVER, SPILLOVER_TWICE, UNNAMED_COMPENSATION
 from nti7flow.events.markers import strip_prefix
+from nti7flow.events.notes import Note
 from nti7flow.events.panel import Panel
 from nti7flow.events.sample import Sample
+from nti7flow.events.spillover_keyword import read_keyword, shown
 
+#: Keywords that hold a matrix. The first is that of the standard since FCS 3.1, $COMP that of 2.0 and 3.0.
 KEYWORDS = ("$SPILLOVER", "SPILLOVER", "$SPILL", "SPILL", "$COMP", "COMP")
 #: A matrix with a larger condition number than this cannot be inverted to any useful accuracy.
 SINGULAR = 1e6
 #: Above this the inverse amplifies noise so much that dim populations drown.
 CONDITION_LIMIT = 30.0
+#: Two keywords hold the same matrix if no number differs by more: programs round to six digits or more.
+SAME = 1e-6
+_SUBTRACTED = re.compile(r"\$DFC\d+TO\d+")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,17 +64,16 @@ class Spillover:
                 f"spillover ({self.source}): the diagonal at {bad} is {diagonal.min():g}; it must be positive."
             )
         # Percent matrices and unscaled ones become unit-diagonal: only the ratios along a row mean anything.
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             matrix = matrix / diagonal[:, None]
         if not np.isfinite(matrix).all():
             raise SpilloverError(f"spillover ({self.source}): holds values that are not finite numbers.")
         matrix.flags.writeable = False
         object.__setattr__(self, "matrix", matrix)
-        if self.condition_number > SINGULAR:
+        if not self.condition_number <= SINGULAR:
             raise SpilloverError(
                 f"spillover ({self.source}): the matrix is singular (condition number {self.condition_number:.3g}): "
-                "two dyes have the same spectrum. Recompute it from the single stains, or give another with "
-                "--spillover PATH."
+                "two dyes have the same spectrum. Recompute it from the single stains."
             )
 
     @cached_property
@@ -74,8 +81,11 @@ class Spillover:
         """Ratio of largest to smallest singular value; 1 for no spillover, above 30 noise is amplified a lot."""
         if not self.detectors:
             return 1.0
-        singular = np.linalg.svd(self.matrix, compute_uv=False)
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
+            try:
+                singular = np.linalg.svd(self.matrix, compute_uv=False)
+            except np.linalg.LinAlgError:  # numbers so large that the decomposition does not converge
+                return float("inf")
             return float(singular[0] / singular[-1]) if singular[-1] > 0 else float("inf")
 
     @cached_property
@@ -97,39 +107,14 @@ class Spillover:
         Raises
         ------
         SpilloverError
-            It is malformed, names unknown detectors, is singular, or two keywords disagree.
+            It can be read in no way or in several, names unknown detectors, is singular, or two keywords disagree. What
+            can be repaired is repaired; `spillover_notes` says how.
         """
-        found = {key: sample.keywords[key] for key in KEYWORDS if sample.keywords.get(key, "").strip()}
-        found = {key: text for key, text in found.items() if any(c.isdigit() for c in text)}
-        parsed = [(key, cls._parse(key, text)) for key, text in found.items()]
-        for key, other in parsed[1:]:
-            first = parsed[0][1]
-            if other.detectors != first.detectors or not np.allclose(other.matrix, first.matrix, rtol=0, atol=1e-9):
-                raise SpilloverError(
-                    f"keywords {parsed[0][0]} and {key} hold different matrices. Say which is meant: "
-                    "write it to a CSV and give it with --spillover PATH."
-                )
-        return parsed[0][1].for_panel(sample.panel) if parsed else None
-
-    @classmethod
-    def _parse(cls, key: str, text: str) -> Spillover:
-        separator = next((s for s in (";", "\t") if s in text), ",")
-        tokens = [token.strip() for token in text.split(separator)]
-        if separator != ",":  # European programs: semicolons between, commas inside numbers
-            tokens = tokens[:1] + [token.replace(",", ".") for token in tokens[1:]]
-        try:
-            d = int(tokens[0])
-            names, numbers = tokens[1 : 1 + d], [float(token) for token in tokens[1 + d :]]
-        except ValueError:
-            raise SpilloverError(
-                f"keyword {key} does not hold a number where one is expected: {text[:60]!r}."
-            ) from None
-        if d < 1 or len(names) != d or len(numbers) != d * d:
-            raise SpilloverError(
-                f"keyword {key} announces {d} detectors, so {d * d} numbers were expected; found {len(numbers)}. "
-                "Give the matrix as a CSV with --spillover PATH."
-            )
-        return cls(tuple(names), np.array(numbers).reshape(d, d), "keyword")
+        stored, notes = _stored(sample.keywords, sample.panel)
+        for note in notes:
+            if note.code == BAD_SPILLOVER.code:
+                raise SpilloverError(f"{sample.path}: {_advised(note)}", code=note.code)
+        return stored
 
     @classmethod
     def from_csv(cls, path: str | Path) -> Spillover:
@@ -179,14 +164,22 @@ class Spillover:
     def for_panel(self, panel: Panel) -> Spillover:
         """Return the matrix with detectors named as in the panel; raises where a detector is missing there."""
         detectors = [channel.detector for channel in panel.channels]
-        names = {strip_prefix(name)[0]: name for name in detectors} | {name: name for name in detectors}
+        names: dict[str, list[str]] = {}
+        for name in detectors:
+            names.setdefault(strip_prefix(name)[0], []).append(name)
+        names |= {name: [name] for name in detectors}
         missing = [d for d in self.detectors if d not in names]
         if missing:
             raise SpilloverError(
                 f"spillover ({self.source}): detector {', '.join(missing)} is not in the tube, which has "
                 f"{', '.join(detectors)}." + did_you_mean(missing[0], names)
             )
-        return Spillover(tuple(names[d] for d in self.detectors), self.matrix, self.source)
+        for detector in self.detectors:
+            if len(names[detector]) > 1:
+                raise SpilloverError(
+                    f"spillover ({self.source}): detector {detector} could be {' or '.join(names[detector])}."
+                )
+        return Spillover(tuple(names[d][0] for d in self.detectors), self.matrix, self.source)
 
     def to_dict(self) -> dict[str, object]:
         """Plain values, ready for JSON."""
@@ -215,18 +208,113 @@ def _plain(name: str) -> str:
     return strip_prefix(name.split("::")[0].strip())[0]
 
 
+def _stored(keywords: Mapping[str, str], panel: Panel) -> tuple[Spillover | None, list[Note]]:
+    """Return the matrix of a file's keywords, None where there is none or it cannot be used, and what is odd."""
+    notes: list[Note] = []
+    named: dict[str, Spillover] = {}
+    unnamed: dict[str, NDArray[np.float64]] = {}
+    for key in KEYWORDS:
+        try:
+            written = read_keyword(key, keywords, panel)
+            if written is None:
+                continue
+            if written.detectors:
+                named[key] = Spillover(written.detectors, written.matrix, key)
+                notes += written.notes
+            elif len(written.matrix):
+                unnamed[key] = written.matrix
+            else:
+                notes.append(Note(NO_SPILLOVER.code, _quoted(key, keywords), "it is no matrix"))
+        except SpilloverError as error:
+            notes.append(_bad([key], keywords, str(error)))
+    notes += _without_names(unnamed, keywords)
+    if named and not any(note.code == BAD_SPILLOVER.code for note in notes):
+        (first, matrix), *others = named.items()
+        different = [key for key, other in others if not _same(matrix, other)]
+        # Of another size, or without a positive diagonal, it is no spillover matrix but what $COMP of FCS 3.0 may be.
+        alike = {k: n for k, n in unnamed.items() if len(n) == len(matrix.matrix) and (n.diagonal() > 0).all()}
+        different += [key for key, numbers in alike.items() if not _same_numbers(matrix, numbers)]
+        same = [key for key in (*named, *alike) if key not in different]
+        if different:
+            reason = f"keywords {first} and {' and '.join(different)} hold different matrices."
+            notes.append(_bad([first, *different], keywords, reason))
+        elif len(same) > 1:
+            notes.append(Note(SPILLOVER_TWICE.code, " and ".join(same), f"the same matrix; {first} is used"))
+    if not named or any(note.code == BAD_SPILLOVER.code for note in notes):
+        return None, notes
+    return replace(next(iter(named.values())), source="keyword"), notes
+
+
+def _without_names(unnamed: Iterable[str], keywords: Mapping[str, str]) -> list[Note]:
+    found = [_quoted(key, keywords) for key in unnamed]
+    # 0 is what most cytometers write there, and subtracts nothing.
+    subtracted = [key for key, text in keywords.items() if _SUBTRACTED.fullmatch(key) and text.strip(" 0.,")]
+    if subtracted:
+        more = f" and {len(subtracted) - 1} more" if len(subtracted) > 1 else ""
+        found.append(f"{_quoted(subtracted[0], keywords)}{more}")
+    return [Note(UNNAMED_COMPENSATION.code, " and ".join(found), "not used")] if found else []
+
+
+def _same(matrix: Spillover, other: Spillover) -> bool:
+    """Whether two matrices compensate alike: order does not matter, nor a detector that nothing spills to."""
+    names = sorted({*matrix.detectors, *other.detectors})
+    difference = np.zeros((len(names), len(names)))
+    for one, sign in ((matrix, 1.0), (other, -1.0)):
+        at = [names.index(name) for name in one.detectors]
+        full = np.eye(len(names))
+        full[np.ix_(at, at)] = one.matrix
+        difference += sign * full
+    return bool(np.abs(difference).max() <= SAME)
+
+
+def _same_numbers(matrix: Spillover, numbers: NDArray[np.float64]) -> bool:
+    """Whether a matrix without names has the numbers of one with names, in the same order."""
+    with np.errstate(all="ignore"):
+        scaled = numbers / numbers.diagonal()[:, None]
+        return np.allclose(scaled, matrix.matrix, rtol=0, atol=SAME)
+
+
+def _quoted(key: str, keywords: Mapping[str, str]) -> str:
+    return f"{key}={shown(keywords[key])}"
+
+
+def _bad(keys: Sequence[str], keywords: Mapping[str, str], reason: str) -> Note:
+    found = " and ".join(_quoted(key, keywords) for key in keys)
+    return Note(BAD_SPILLOVER.code, found, printable(reason.removesuffix(".")))
+
+
+def _advised(note: Note) -> str:
+    """Return what is wrong and what to do, as an error says it."""
+    return f"{note.text}{'' if note.text.endswith('?') else '.'} {CODES[note.code].what_to_do}"
+
+
+def spillover_notes(keywords: Mapping[str, str], panel: Panel) -> list[Note]:
+    """Say what is wrong with the spillover keywords of a file, or how they are repaired; never raises.
+
+    Nothing is said of a file without such keywords, nor of one matrix written as the standard wants it.
+    """
+    return _stored(keywords, panel)[1]
+
+
 def _check_all_compensated(sample: Sample) -> None:
-    """Refuse a tube of which only some channels say they are compensated, where its own matrix names the others."""
+    """Refuse a tube of which only some channels say they are compensated, where its own matrix names the others.
+
+    Where the matrix cannot be read, any other fluorescence channel could be one of them.
+    """
+    done = {c.base for c in sample.panel.channels if c.precompensated}
+    raw = {c.detector for c in sample.panel.channels if c.role == "fluorescence" and c.base not in done}
     try:
         stored = Spillover.from_keyword(sample)
     except SpilloverError:
+        if raw:
+            raise
         return  # a matrix that nothing will be done with
-    done = {strip_prefix(c.detector)[0] for c in sample.panel.channels if c.precompensated}
-    left = [name for name in (stored.detectors if stored else ()) if strip_prefix(name)[0] not in done]
-    if stored is not None and left and len(left) < len(stored.detectors):
+    left = [name for name in (stored.detectors if stored else ()) if name in raw]
+    if left:
         raise SpilloverError(
             f"{sample.path}: some channels are named as compensated (Comp-), but {', '.join(left)} of the spillover "
-            "keyword not. Export the tube with all channels raw or all compensated."
+            "keyword not. Export the tube with all channels raw or all compensated.",
+            code=BAD_SPILLOVER.code,
         )
 
 
@@ -243,17 +331,21 @@ def spillover_for(sample: Sample, choice: str) -> Spillover:
     if choice == "none":
         return Spillover.none()
     given = None if choice == "keyword" else Spillover.from_csv(choice)
-    if given is None and any(channel.precompensated for channel in sample.panel.channels):
+    if given is not None:
+        try:
+            return given.for_panel(sample.panel)
+        except SpilloverError as error:
+            raise SpilloverError(f"{sample.path}: {error}") from None
+    if any(channel.precompensated for channel in sample.panel.channels):
         # "Comp-FITC-A": compensated or unmixed when written, and never to be compensated twice.
         _check_all_compensated(sample)
         return Spillover((), np.empty((0, 0)), "already compensated")
-    try:
-        stored = given.for_panel(sample.panel) if given else Spillover.from_keyword(sample)
-    except SpilloverError as error:
-        raise SpilloverError(f"{sample.path}: {error}") from None
+    stored = Spillover.from_keyword(sample)
     if stored is None:
+        for note in spillover_notes(sample.keywords, sample.panel):
+            raise MissingSpillover(f"{sample.path}: {_advised(note)}", code=note.code)
         raise MissingSpillover(
-            f"{sample.path}: holds no spillover keyword ({', '.join(KEYWORDS[:4])}). Give the matrix with --spillover "
-            "PATH.csv, or declare with --spillover none that there is nothing to compensate."
+            f"{sample.path}: holds no spillover keyword ({', '.join(KEYWORDS[:4])}). {NO_SPILLOVER.what_to_do}",
+            code=NO_SPILLOVER.code,
         )
     return stored

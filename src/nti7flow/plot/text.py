@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any, Literal
 
+from nti7flow.errors import printable
 from nti7flow.plot.style import AXIS, INK, MUTED, PANEL_TITLE, SMALL, font
 
 if TYPE_CHECKING:
@@ -25,13 +26,18 @@ def size_of(text: Text) -> tuple[float, float]:
 def write(figure: Figure, x: float, y: float, words: str, size: float, *, weight: str = "normal", **how: Any) -> Text:
     """Write into a figure, at inches from its lower left corner."""
     look: dict[str, Any] = {"color": INK, "font_properties": font(size, weight), "parse_math": False} | how
-    return figure.text(x, y, words, transform=figure.dpi_scale_trans, **look)
+    return figure.text(x, y, _legible(words), transform=figure.dpi_scale_trans, **look)
 
 
 def write_on(axes: Axes, x: float, y: float, words: str, size: float, *, weight: str = "normal", **how: Any) -> Text:
     """Write at pixels from the lower left corner of some axes."""
     look: dict[str, Any] = {"color": INK, "font_properties": font(size, weight), "parse_math": False, "zorder": 6} | how
-    return axes.text(x / axes.bbox.width, y / axes.bbox.height, words, transform=axes.transAxes, **look)
+    return axes.text(x / axes.bbox.width, y / axes.bbox.height, _legible(words), transform=axes.transAxes, **look)
+
+
+def _legible(words: str) -> str:
+    """Spell out what fonts have no letters for, line breaks of our own apart: names come from files."""
+    return "\n".join(map(printable, words.split("\n")))
 
 
 def write_beside(axes: Axes, name: str, detail: str, where: Literal["above", "below", "left"]) -> None:
@@ -43,8 +49,8 @@ def write_beside(axes: Axes, name: str, detail: str, where: Literal["above", "be
     length = axes.bbox.height if upright else axes.bbox.width
     size = PANEL_TITLE if where == "above" else AXIS
     texts = [
-        write_on(axes, 0, 0, name, size, weight="bold", **look),
-        write_on(axes, 0, 0, detail, SMALL, color=MUTED, **look),
+        write_on(axes, 0, 0, printable(name), size, weight="bold", **look),
+        write_on(axes, 0, 0, printable(detail), SMALL, color=MUTED, **look),
     ]
     along = 1 if upright else 0
     gap = 5.0 if detail else 0.0

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nti7flow.events.fcs import write_fcs
+from nti7flow.events.fcs import write_events
 from nti7flow.simulation.cells import draw_donor
 from nti7flow.simulation.cytometer import TBNK_CANTO
 from nti7flow.simulation.tube import TIME_STEP_S, SimulatedTube, simulate_tube
@@ -173,7 +173,7 @@ def _write_tube(path: Path, tube: SimulatedTube, acquired_at: datetime) -> None:
         "$TIMESTEP": f"{TIME_STEP_S:g}",
         "$SPILLOVER": ",".join([str(len(matrix)), *tube.fluorescence, *(f"{value:g}" for value in matrix.ravel())]),
     }
-    write_fcs(path, tube.events, tube.detectors, markers=tube.markers, keywords=keywords)
+    write_events(path, tube.events, tube.detectors, markers=tube.markers, keywords=keywords)
 
 
 def _write_labels(path: Path, tube: SimulatedTube) -> None:

@@ -21,6 +21,8 @@ def draw_sample(run: Run, sample: str, folder: Path) -> Path:
     rows = run.rows("counts", sample)
     counts = [SimpleNamespace(**row) for row in rows]
     path = folder / f"{sample}.png"
+    flags = [flag for entry in run.step()["inputs"] if entry["sample"] == sample for flag, _ in entry.get("flags", [])]
+    review = f"for review: {', '.join(flags)} · " if flags else ""
     with warnings.catch_warnings():  # a sample named in a script that the font lacks gets boxes in its title
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
         figure = plot.gating_tree(
@@ -28,7 +30,7 @@ def draw_sample(run: Run, sample: str, folder: Path) -> Path:
             run.panels(sample),
             counts,
             title=sample,
-            subtitle=f"{rows[0]['file']} · {rows[0]['template']}",
+            subtitle=f"{review}{rows[0]['file']} · {rows[0]['template']}",
         )
         plot.save_png(figure, path)
     return path

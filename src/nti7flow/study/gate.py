@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
 from nti7flow._version import __version__
+from nti7flow.counting.checks import Check
+from nti7flow.counting.fractions import add_notes
 from nti7flow.errors import InputError
-from nti7flow.gating.strategy import SEVERITY_ORDER
-from nti7flow.study.batch import gate_tubes, workers
+from nti7flow.gating.strategy import SEVERITY_ORDER, Severity
+from nti7flow.study.batch import Outcome, gate_tubes, workers
 from nti7flow.study.figures import draw_from, forget_pictures
 from nti7flow.study.plan import Plan, Tube
 from nti7flow.study.store import StepWriter
@@ -80,23 +82,23 @@ def gate_study(
     InputError
         No tube could be gated; says why for each. No step is written.
     """
-    gated: list[GatedSummary] = []
-    refused: list[RefusedTube] = []
+    ends: list[Outcome] = []
     with StepWriter(out, "gate") as step, closing(gate_tubes(plan, jobs=jobs, done=done)) as outcomes:
         for table in (COUNTS, GATE_FITS, QUALITY):
             step.add_rows(table, [])
         for table in (MEMBERSHIPS, HISTOGRAMS):
             step.append(table, [])
         for outcome in outcomes:
-            if isinstance(outcome, RefusedTube):
-                refused.append(outcome)
-                step.add_rows(QUALITY, [_refused_row(outcome)])
-                continue
-            _store(step, outcome)
-            gated.append(_summarise(outcome))
+            ends.append(outcome if isinstance(outcome, RefusedTube) else _store(step, outcome))
+        ends = flag_duplicates(ends)
+        gated = [_summarise(end) for end in ends if isinstance(end, GatedTube)]
+        refused = [end for end in ends if isinstance(end, RefusedTube)]
         if not gated:  # leaving the block without a commit leaves nothing behind
             raise InputError("\n".join(f"{r.tube.sample}: {r.error}" for r in refused))
-        folder = step.commit(_contents(plan, refused, out))
+        for end in ends:
+            step.add_rows(COUNTS, count_rows(end) if isinstance(end, GatedTube) else [])
+            step.add_rows(QUALITY, _quality_rows(end))
+        folder = step.commit(_contents(plan, ends, out))
     forget_pictures(out)
     wanted = {"all": ("", "info", "review", "invalid"), "flagged": ("review", "invalid"), "none": ()}[figures]
     with workers(min(jobs, len(gated))) as run:
@@ -105,12 +107,11 @@ def gate_study(
     return GateReport(folder, tuple(gated), tuple(refused), pictures)
 
 
-def _store(step: StepWriter, gated: GatedTube) -> None:
+def _store(step: StepWriter, gated: GatedTube) -> GatedTube:
+    """Write what is large, and return the rest, which waits until every tube is known."""
     sample = gated.tube.sample
     step.add_strategy(sample, gated.strategy)
-    step.add_rows(COUNTS, count_rows(gated))
     step.add_rows(GATE_FITS, [fit_row(sample, fit) for fit in gated.fits])
-    step.add_rows(QUALITY, [{"sample": sample, **check} for check in gated.quality])
     step.append(
         MEMBERSHIPS,
         [
@@ -133,10 +134,41 @@ def _store(step: StepWriter, gated: GatedTube) -> None:
             for number, panel in enumerate(gated.panels)
         ],
     )
+    return replace(gated, fits=(), panels=(), bits={})
 
 
-def _refused_row(outcome: RefusedTube) -> dict[str, Any]:
-    return {"sample": outcome.tube.sample, "check": "refused", "severity": "invalid", "n_excluded": 0}
+def flag_duplicates(ends: Sequence[Outcome]) -> list[Outcome]:
+    """Flag tubes that are the same data set of the same bytes under several names, of which all but one are wrong."""
+    names: dict[tuple[str, int], list[str]] = {}
+    for end in ends:
+        if isinstance(end, GatedTube):
+            names.setdefault(_identity(end), []).append(end.tube.sample)
+    return [_flagged(end, sorted(names[_identity(end)])) if isinstance(end, GatedTube) else end for end in ends]
+
+
+def _identity(gated: GatedTube) -> tuple[str, int]:
+    return gated.strategy.sha256, gated.strategy.data_set
+
+
+def _flagged(gated: GatedTube, names: Sequence[str]) -> GatedTube:
+    """Return a gated tube with a flag and a check for each of its other names."""
+    others = [name for name in names if name != gated.tube.sample]
+    # Flags stand in one cell, with semicolons between them.
+    flags: dict[str, Severity] = {f"duplicate_of:{name.replace(';', '_')}": "review" for name in others}
+    checks = [asdict(Check(f"duplicate_of: {name}", None, None, "review")) for name in others]
+    return replace(
+        gated,
+        flags={**gated.flags, **flags},
+        counts=tuple(add_notes(count, flags) for count in gated.counts),
+        quality=(*gated.quality, *checks),
+    )
+
+
+def _quality_rows(end: Outcome) -> list[dict[str, Any]]:
+    sample = end.tube.sample
+    if isinstance(end, RefusedTube):
+        return [{"sample": sample, "check": "refused", "severity": "invalid", "n_excluded": 0}]
+    return [{"sample": sample, **check} for check in end.quality]
 
 
 def _summarise(gated: GatedTube) -> GatedSummary:
@@ -145,13 +177,21 @@ def _summarise(gated: GatedTube) -> GatedSummary:
     return GatedSummary(gated.tube.sample, rows, gated.quality, max(worst, key=SEVERITY_ORDER.index))
 
 
-def _contents(plan: Plan, refused: list[RefusedTube], out: Path) -> dict[str, Any]:
+def _contents(plan: Plan, ends: Iterable[Outcome], out: Path) -> dict[str, Any]:
     """Provenance: the recipe, where each input was, and the software. No time, no worker count, no output folder."""
+    inputs, refused = [], []
+    for end in ends:
+        place = {"sample": end.tube.sample, "path": _seen_from(out, end.tube.path), "data_set": end.tube.data_set}
+        if isinstance(end, RefusedTube):
+            refused.append({"sample": end.tube.sample, "file": end.tube.file, "error": end.error})
+        elif end.flags:  # of the tube itself, for replay to give them to every count again
+            place["flags"] = [list(flag) for flag in end.flags.items()]  # a list keeps its order
+        inputs.append(place)
     return {
         "recipe": plan.recipe(),
         "recipe_sha256": plan.recipe_hash(),
-        "inputs": [{"sample": t.sample, "path": _seen_from(out, t.path), "data_set": t.data_set} for t in plan.tubes],
-        "refused": [{"sample": r.tube.sample, "file": r.tube.file, "error": r.error} for r in refused],
+        "inputs": inputs,
+        "refused": refused,
         "software": {
             "nti7flow": __version__,
             "python": platform.python_version(),

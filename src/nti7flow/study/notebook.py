@@ -9,9 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nti7flow.counting.checks import judge_notes, sample_flags
 from nti7flow.counting.fractions import Count, count_populations
-from nti7flow.errors import ConfigError, did_you_mean
+from nti7flow.errors import ConfigError, did_you_mean, printable
 from nti7flow.events.fcs import read_fcs
+from nti7flow.events.notes import Note, Repair
 from nti7flow.events.sample import Sample
 from nti7flow.events.spillover import Spillover, spillover_for
 from nti7flow.gating.fit import GateFit
@@ -60,10 +62,17 @@ class GatingResult:
             raise ConfigError(f"{sample}: no population '{population}' in {self.strategy.template}.{hint}")
         return self.members.mask(population)
 
+    @property
+    def notes_for_review(self) -> tuple[Note, ...]:
+        """Notes of the reader that a person must look at before any of the counts is used."""
+        return tuple(note for note in self.sample.notes if note.severity == "review")
+
     @cached_property
     def table(self) -> pd.DataFrame:
         """Counts as a frame, one row per population."""
         import pandas as pd
+
+        from nti7flow.study.tube import count_values
 
         columns = [
             "population",
@@ -73,9 +82,11 @@ class GatingResult:
             "percent_parent",
             "percent_lymphocytes",
             "status",
+            "flags",
             "severity",
         ]
-        frame = pd.DataFrame([{name: getattr(count, name) for name in columns} for count in self.counts])
+        rows = [count_values(count) for count in self.counts]
+        frame = pd.DataFrame([{name: row[name] for name in columns} for row in rows])
         return frame.astype({"n_events": "Int64", "percent_parent": "Float64", "percent_lymphocytes": "Float64"})
 
     @cached_property
@@ -86,7 +97,8 @@ class GatingResult:
         return to_frame(arrow_table(GATE_FITS, [fit_row(self.strategy.sample, fit) for fit in self.fits]))
 
     def __repr__(self) -> str:
-        lines = [f"<GatingResult of {self.strategy.sample} by {self.strategy.template}>"]
+        lines = [printable(f"<GatingResult of {self.strategy.sample} by {self.strategy.template}>")]
+        lines += [f"  review: {printable(str(note))}" for note in self.notes_for_review]
         for count in self.counts:
             events = "–" if count.n_events is None else f"{count.n_events:,}"
             percent = "" if count.percent_parent is None else f"{count.percent_parent:.1f} %"
@@ -94,9 +106,10 @@ class GatingResult:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        title = html.escape(f"{self.strategy.sample} by {self.strategy.template}")
+        title = html.escape(printable(f"{self.strategy.sample} by {self.strategy.template}"))
+        notes = "".join(f"<p>review: {html.escape(printable(str(note)))}</p>" for note in self.notes_for_review)
         table = self.table.drop(columns="population").round(2).astype(object)
-        return f"<p><b>{title}</b></p>{table.where(table.notna(), '–').to_html(index=False)}"
+        return f"<p><b>{title}</b></p>{notes}{table.where(table.notna(), '–').to_html(index=False)}"
 
 
 def gate(
@@ -105,6 +118,7 @@ def gate(
     *,
     spillover: Spillover | str | Path = "keyword",
     markers: Mapping[str, str] | None = None,
+    repair: Repair = "safe",
 ) -> GatingResult:
     """Gate one sample.
 
@@ -118,6 +132,8 @@ def gate(
         A matrix, ``"keyword"`` (the one stored in the file), ``"none"``, or the path of a CSV.
     markers : mapping, optional
         Markers assigned by hand, marker to detector.
+    repair : {"safe", "none", "salvage"}
+        How a path is read, as for `read_fcs`; a `Sample` is taken as it was read.
 
     Returns
     -------
@@ -136,7 +152,7 @@ def gate(
     >>> result = nf.gate("tube.fcs", "tbnk")  # doctest: +SKIP
     >>> result.table  # doctest: +SKIP
     """
-    sample = sample if isinstance(sample, Sample) else read_fcs(sample)
+    sample = sample if isinstance(sample, Sample) else read_fcs(sample, repair=repair)
     check_events(sample)
     template = template if isinstance(template, GatingTemplate) else load_template(template)
     if template.n_waves > 1:
@@ -153,7 +169,7 @@ def gate(
     return GatingResult(
         sample=sample,
         strategy=strategy,
-        counts=tuple(count_populations(strategy, resolution.members)),
+        counts=tuple(count_populations(strategy, resolution.members, notes=sample_flags(judge_notes(sample)))),
         fits=tuple(resolution.fits),
         panels=tuple(make_panels(resolution)),
         members=resolution.members,

@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nti7flow.errors import StoreError, did_you_mean
+from nti7flow.errors import StoreError, did_you_mean, printable
 from nti7flow.gating.picture import Panel2D
 from nti7flow.gating.strategy import GatingStrategy
 from nti7flow.study.tables import COUNTS, TABLES, Table, arrow_schema, arrow_table, csv_text, to_frame
@@ -396,4 +396,4 @@ class Run:
             raise StoreError(f"{self.path}: no sample '{sample}'.{did_you_mean(sample, self.samples)}")
 
     def __repr__(self) -> str:
-        return f"<Run {self.path}: {', '.join(self.steps)}; {len(self.samples)} samples>"
+        return f"<Run {printable(str(self.path))}: {', '.join(self.steps)}; {len(self.samples)} samples>"

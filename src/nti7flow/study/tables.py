@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+from nti7flow.errors import printable
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+#: Where a spreadsheet would see a formula, in its wide form too: it may take a semicolon for the end of a cell.
+_FORMULA = re.compile(r"(^|;)(\s*[=+\-@＝＋－＠])")
 ColumnType = Literal["text", "integer", "number", "json", "bytes", "integers"]
 
 
@@ -60,8 +65,10 @@ COUNTS = Table(
         Column("percent_lymphocytes", "number", "%", "n_events of lymphocytes; empty for what is not within them."),
         Column("status", "text", "", "How the gate came about: ok, borrowed, fell_back, failed, absent, not_in_panel, "
                "not_interpretable."),
-        Column("flags", "text", "", "What to know about the count, by semicolons; population:flag is inherited."),
-        Column("severity", "text", "", "Worst of its own gate and of all it rests on: empty, info, review, invalid."),
+        Column("flags", "text", "", "What to know about the count, by semicolons; population:flag is inherited, "
+               "file_CODE and duplicate_of:SAMPLE are of the whole sample."),
+        Column("severity", "text", "", "Worst of its own gate, of all it rests on and of the sample: empty, info, "
+               "review, invalid."),
     ),
 )  # fmt: skip
 
@@ -175,6 +182,5 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, float):
         return repr(value)
-    text = str(value)
     # A spreadsheet runs what starts like a formula; a leading apostrophe makes it text again.
-    return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return _FORMULA.sub(r"\1'\2", printable(value)) if isinstance(value, str) else str(value)

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from nti7flow.counting.checks import check_sample
+from nti7flow.counting.checks import check_sample, judge_notes, sample_flags
 from nti7flow.counting.fractions import Count, count_populations
-from nti7flow.errors import Nti7flowError
+from nti7flow.errors import Nti7flowError, printable
 from nti7flow.events.fcs import read_fcs
 from nti7flow.events.sample import Sample
 from nti7flow.events.spillover import Spillover, spillover_for
@@ -21,7 +21,7 @@ from nti7flow.gating.fit import Fitted, GateFit
 from nti7flow.gating.picture import Panel2D, make_panels
 from nti7flow.gating.resolve import Resolution, Summary
 from nti7flow.gating.scales import Scale, propose_scales
-from nti7flow.gating.strategy import GatingStrategy, Members, Population
+from nti7flow.gating.strategy import GatingStrategy, Members, Population, Severity
 from nti7flow.study.blockers import check_events
 from nti7flow.study.plan import Plan, Tube
 
@@ -30,10 +30,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class GatedTube:
-    """A gated tube: strategy, counts and what is needed to judge and draw them. The events are gone."""
+    """A gated tube: strategy, counts and what is needed to judge and draw them. The events are gone.
+
+    ``flags`` are those of the tube itself with their severities; every count carries them.
+    """
 
     tube: Tube
     strategy: GatingStrategy
+    flags: Mapping[str, Severity]
     counts: tuple[Count, ...]
     fits: tuple[GateFit, ...]
     quality: tuple[dict[str, Any], ...]
@@ -63,8 +67,8 @@ class Progress:
 
 
 def open_tube(plan: Plan, tube: Tube) -> tuple[Sample, Spillover]:
-    """Read a tube with the markers and the spillover matrix of the plan."""
-    sample = read_fcs(tube.path, data_set=tube.data_set)
+    """Read a tube as the plan says, with its markers and spillover matrix."""
+    sample = read_fcs(tube.path, data_set=tube.data_set, repair=plan.repair)
     check_events(sample)
     if plan.markers:
         sample = replace(sample, panel=sample.panel.with_markers(plan.markers))
@@ -88,10 +92,11 @@ def _refuse(plan: Plan, tube: Tube, error: Exception) -> RefusedTube:
             f"{tube.file}: a mistake in nti7flow ({type(error).__name__}: {error}); please report it with what "
             "nti7flow --verbose gate --jobs 1 says of this file."
         )
-    text = text.replace(str(tube.path), tube.file)
+    for path in (str(tube.path), printable(str(tube.path))):  # the reader's messages are printable
+        text = text.replace(path, tube.file)
     if plan.spillover not in ("keyword", "none"):
         text = text.replace(plan.spillover, Path(plan.spillover).name)
-    return RefusedTube(tube, text)
+    return RefusedTube(tube, printable(text))  # one line, whatever names of channels are in it
 
 
 def propose(plan: Plan, tube: Tube) -> dict[str, Scale] | RefusedTube:
@@ -142,13 +147,16 @@ def _pause(resolution: Resolution, summaries: Mapping[str, Summary]) -> Progress
 
 def _finish(tube: Tube, resolution: Resolution) -> GatedTube:
     strategy = resolution.strategy()
-    counts = tuple(count_populations(strategy, resolution.members))
+    notes = judge_notes(resolution.sample, data_sets=tube.data_sets)
+    flags = sample_flags(notes)
+    counts = tuple(count_populations(strategy, resolution.members, notes=flags))
     return GatedTube(
         tube=tube,
         strategy=strategy,
+        flags=flags,
         counts=counts,
         fits=tuple(resolution.fits),
-        quality=tuple(asdict(check) for check in check_sample(resolution.sample, resolution.spillover, counts)),
+        quality=tuple(asdict(check) for check in check_sample(resolution.sample, resolution.spillover, counts, notes)),
         panels=tuple(make_panels(resolution)),
         bits=pack_all(resolution.members),
         n_events=resolution.sample.n_events,

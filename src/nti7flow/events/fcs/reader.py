@@ -3,23 +3,51 @@
 from __future__ import annotations
 
 import os
-import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nti7flow.errors import FcsError
-from nti7flow.events.fcs.data import decode, integer_keyword, row_type
-from nti7flow.events.fcs.text import Header, parse_text, read_header, read_segment, whole_number
+from nti7flow.events import codes
+from nti7flow.events.fcs.datasets import DataSet, data_set_at, walk
+from nti7flow.events.fcs.extras import check_crc, read_analysis
+from nti7flow.events.fcs.header import HEADER_SIZE
+from nti7flow.events.fcs.location import (
+    Claims,
+    Reading,
+    Surroundings,
+    find_data,
+    note_blanks,
+    salvage_data,
+)
+from nti7flow.events.fcs.opening import open_regular
+from nti7flow.events.fcs.shapes import AsciiShape, BitShape, ByteShape, Shape, note_mixed, number, shapes
+from nti7flow.events.fcs.unpack import parse_ascii, unpack_bits
+from nti7flow.events.layout import Column, Layout
+from nti7flow.events.notes import Findings, Repair, refusal
 from nti7flow.events.panel import Panel
-from nti7flow.events.sample import Note, Sample
+from nti7flow.events.sample import Sample
+from nti7flow.events.spillover import spillover_notes
+from nti7flow.events.stored import (
+    IN_MEMORY,
+    EventsInFile,
+    StoredEvents,
+    file_stamp,
+    in_memory,
+    read_exactly,
+)
 
 
-def read_fcs(path: str | Path, *, data_set: int = 0) -> Sample:
-    """Read one data set of an FCS 2.0, 3.0 or 3.1 file.
+def read_fcs(path: str | Path, *, data_set: int = 0, repair: Repair = "safe") -> Sample:
+    """Read one data set of an FCS 2.0, 3.0, 3.1 or 3.2 file.
 
-    List mode with integer (8, 16 or 32 bit), single or double precision data in either byte order. Everything
-    that would have to be guessed is refused; every oddity that has exactly one consistent reading is kept in
-    ``Sample.notes``.
+    List mode with integers of 1 to 64 bits, single and double precision or ASCII numbers, in any byte order. What has
+    exactly one consistent reading is read, and every repair and oddity is in ``Sample.notes``; everything that would
+    have to be guessed is refused.
 
     Parameters
     ----------
@@ -27,6 +55,10 @@ def read_fcs(path: str | Path, *, data_set: int = 0) -> Sample:
         The file.
     data_set : int
         Which data set of a file that holds several (LMD), counted from 0.
+    repair : str
+        ``"safe"``: repair what has one consistent reading. ``"none"``: refuse whatever does not conform to the
+        standard. ``"salvage"``: also take what can be had from a truncated file; its sample is for review in every
+        table.
 
     Returns
     -------
@@ -36,7 +68,8 @@ def read_fcs(path: str | Path, *, data_set: int = 0) -> Sample:
     Raises
     ------
     FcsError
-        The file is not FCS, is damaged or contradicts itself, or uses a feature that is not read.
+        The file is not FCS, is damaged or contradicts itself, or uses a feature that is not read. The error has code,
+        path, byte offset, what was found and expected, and what to do.
 
     Examples
     --------
@@ -44,146 +77,165 @@ def read_fcs(path: str | Path, *, data_set: int = 0) -> Sample:
     >>> tube = nf.read_fcs("tube.fcs")  # doctest: +SKIP
     >>> tube.columns(["CD3", "CD4"]).shape  # doctest: +SKIP
     (25678, 2)
+    >>> [note.code for note in tube.notes]  # doctest: +SKIP
+    ['FCS041']
 
     References
     ----------
     Spidlen J et al. Data File Standard for Flow Cytometry, version FCS 3.1. Cytometry A 2010; 77A: 97-100.
+    Spidlen J et al. Data File Standard for Flow Cytometry, version FCS 3.2. Cytometry A 2021; 99: 100-102.
     """
     if data_set < 0:
         raise ValueError(f"data_set counts from 0, found {data_set}")
+    if repair not in ("safe", "none", "salvage"):
+        raise ValueError(f"repair is 'safe', 'none' or 'salvage', found {repair!r}")
     path = Path(path)
-    name = str(path)
-    try:
-        mode = path.stat().st_mode  # before opening: a pipe would keep us waiting
-        if not stat.S_ISREG(mode):
-            kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
-            raise FcsError(f"{name}: is {kind}; an FCS file was expected.")
-        with path.open("rb") as stream:
-            before = os.fstat(stream.fileno())
-            sample = _read(stream, before.st_size, path, data_set)
-            after = os.fstat(stream.fileno())
-    except FileNotFoundError:
-        raise FcsError(f"{name}: no such file.") from None
-    except PermissionError:
-        raise FcsError(f"{name}: not readable with your permissions.") from None
-    except OSError as error:
-        raise FcsError(f"{name}: cannot be read: {error.strerror}.") from None
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise FcsError(f"{name}: the file changed while it was read; wait until its copy is finished.")
-    return sample
+    with open_regular(path) as (stream, status):
+        return _read(stream, status, path, data_set_at(stream, status, Findings(str(path), repair), data_set))
 
 
-def _read(stream: BinaryIO, file_size: int, path: Path, data_set: int) -> Sample:
-    name = str(path)
-    base, more = 0, True
-    for index in range(data_set + 1):
-        header = read_header(stream, base=base, path=name)
-        raw = read_segment(
-            stream, base + header.text[0], base + header.text[1], file_size=file_size, what="TEXT", path=name
-        )
-        keywords, oddities = parse_text(raw, path=name)
-        step = whole_number(keywords.get("$NEXTDATA", "0")) or 0
-        more = step > 0 and base + step < file_size
-        if index < data_set:
-            if not more:
-                raise FcsError(
-                    f"{name}: has {index + 1} data set(s); data set {data_set} (counted from 0) was asked for."
-                )
-            base += step
-    keywords = _supplemental(stream, keywords, base, file_size, name, oddities)
-    if keywords["$MODE"].upper() != "L":
-        raise FcsError(
-            f"{name}: $MODE={keywords['$MODE']!r} (histograms) is not supported; only list mode L holds events."
-        )
-    row = row_type(keywords, path=name)
-    panel = Panel.from_keywords(keywords, path=name)
-    begin, end = _data_location(header, keywords, row.itemsize, base, file_size, name, oddities)
-    data = read_segment(stream, begin, end, file_size=file_size, what="DATA", path=name) if end >= begin else b""
-    if data and begin <= base + header.text[1] and end >= base + header.text[0]:
-        raise FcsError(
-            f"{name}: the DATA segment (bytes {begin} to {end}) overlaps the TEXT segment "
-            f"(bytes {base + header.text[0]} to {base + header.text[1]}): its offsets are wrong. Export the file again."
-        )
-    ranges = [None if channel.range is None else int(channel.range) for channel in panel.channels]
-    status = os.fstat(stream.fileno())
+def count_data_sets(path: str | Path) -> int:
+    """Count the data sets of a file by its HEADERs and TEXTs; raises `FcsError` where they cannot be followed."""
+    with open_regular(Path(path)) as (stream, status):
+        return sum(1 for _ in walk(stream, status.st_size, Findings(str(path))))
+
+
+def locate(path: str | Path, *, repair: Repair = "safe") -> list[DataSet]:
+    """Return the data sets of a file with the place of every segment, for tools that rewrite files."""
+    with open_regular(Path(path)) as (stream, status):
+        sets = [_locate(stream, found)[0] for found in walk(stream, status.st_size, Findings(str(path), repair))]
+        return [replace(found, analysis=read_analysis(stream, found)[0]) for found in sets]
+
+
+def read_data_sets(path: str | Path, *, repair: Repair = "safe") -> Iterator[tuple[DataSet, Sample]]:
+    """Yield the data sets of a file in one walk, each with the place of every segment and as it is read."""
+    path = Path(path)
+    with open_regular(path) as (stream, status):
+        for found in walk(stream, status.st_size, Findings(str(path), repair)):
+            sample = _read(stream, status, path, found)
+            located = _locate(stream, found)[0]
+            yield replace(located, analysis=read_analysis(stream, located)[0]), sample
+
+
+def _read(stream: BinaryIO, status: os.stat_result, path: Path, found: DataSet) -> Sample:
+    found, reading, total = _locate(stream, found)
+    panel = Panel.from_keywords(found.keywords, path=str(path), findings=found.findings)
+    stored = _events(stream, status, path, found, reading, total)
+    span, analysis = read_analysis(stream, found)
+    found = replace(found, analysis=span)
+    check_crc(stream, found)
+    for note in spillover_notes(found.keywords, panel):
+        found.findings.add(codes.CODES[note.code], found=note.found, assumed=note.assumed)
+    if found.index or found.next_base is not None:
+        _note_others(found)
     return Sample(
         path=path,
-        data_set=data_set,
-        version=header.version,
-        events=decode(data, row, ranges),
+        data_set=found.index,
+        version=found.version,
+        stored=stored,
         panel=panel,
-        keywords=keywords,
-        notes=(*(Note("fcs", text) for text in oddities), *_unread(data_set, more=more)),
-        file_stamp=(status.st_size, status.st_mtime_ns),
+        keywords=found.keywords,
+        file_notes=found.findings.notes,
+        analysis=analysis,
+        file_stamp=file_stamp(status),
     )
 
 
-def _unread(data_set: int, *, more: bool) -> tuple[Note, ...]:
-    """Note that cells of this file are in data sets that were not read."""
-    text = f"the file holds further data sets; this is data set {data_set}"
-    return (Note("more_data_sets", text),) if more else ()
-
-
-def _supplemental(
-    stream: BinaryIO, keywords: dict[str, str], base: int, file_size: int, name: str, oddities: list[str]
-) -> dict[str, str]:
-    """Merge the supplemental TEXT segment, where there is one; the primary TEXT wins."""
-    begin, end = (whole_number(keywords.get(key, "")) or 0 for key in ("$BEGINSTEXT", "$ENDSTEXT"))
-    if not 0 < begin < end or begin == whole_number(keywords.get("$BEGINTEXT", "")):
-        return keywords
-    if base + begin >= file_size:
-        oddities.append("the supplemental TEXT segment lies beyond the end of the file and was left out")
-        return keywords
-    raw = read_segment(stream, base + begin, base + end, file_size=file_size, what="supplemental TEXT", path=name)
-    try:
-        extra, _ = parse_text(raw, path=name, required=())
-    except FcsError:
-        oddities.append("the supplemental TEXT segment holds no keywords and was left out")
-        return keywords
-    return extra | keywords
-
-
-def _data_location(
-    header: Header,
-    keywords: dict[str, str],
-    row_size: int,
-    base: int,
-    file_size: int,
-    name: str,
-    oddities: list[str],
-) -> tuple[int, int]:
-    """First and last byte of DATA: the one claim that agrees with the file size and $TOT x row size."""
-    claims = {"HEADER": header.data}
-    begin, end = (whole_number(keywords.get(key, "")) for key in ("$BEGINDATA", "$ENDDATA"))
-    if begin is not None and end is not None:
-        claims["TEXT"] = (begin, end)
-    claims = {source: claim for source, claim in claims.items() if claim[1] > 0}
-    total = integer_keyword(keywords, "$TOT", path=name) if "$TOT" in keywords else None
-    if total == 0 and all(end - begin <= 0 for begin, end in claims.values()):
-        return base, base - 1
-    if not claims:
-        raise FcsError(f"{name}: neither HEADER nor TEXT says where the DATA segment is.")
-    sizes = {claim: claim[1] - claim[0] + 1 for claim in claims.values()}
-    if total is not None:
-        expected = total * row_size
-        # Some programs give the byte after the last one; the row count settles which is meant.
-        if row_size > 1 and expected not in sizes.values() and expected + 1 in sizes.values():
-            claims = {s: (c[0], c[1] - 1) if sizes[c] == expected + 1 else c for s, c in claims.items()}
-            sizes = {c: c[1] - c[0] + 1 for c in claims.values()}
-            oddities.append("DATA ends one byte after the last event; $TOT was believed")
-        good = {c for c, size in sizes.items() if size == expected and base + c[1] < file_size}
+def _locate(stream: BinaryIO, found: DataSet) -> tuple[DataSet, Reading, int | None]:
+    """Find DATA, checking every claim against the file before anything is read."""
+    keywords, findings, base = found.keywords, found.findings, found.base
+    path, begin = findings.path, found.text[0]
+    if "$MODE" not in keywords and found.version != "FCS3.2":  # which knows no other mode than L
+        raise refusal(codes.MISSING_KEYWORD, path=path, found="no $MODE", expected="$MODE", byte_offset=begin)
+    if (mode := keywords.get("$MODE", "L").strip()).upper() != "L":
+        raise refusal(codes.UNSUPPORTED_MODE, path=path, found=f"$MODE={mode!r}", expected="L", byte_offset=begin)
+    for key in ("$MODE", "$DATATYPE"):
+        if (letter := keywords.get(key, "").strip()) != letter.upper():
+            findings.add(codes.LOWER_CASE, found=f"{key}={letter!r}", assumed=f"{letter.upper()!r}")
+    candidates = shapes(keywords, path=path, begin=begin)
+    note_mixed(keywords, found.version, findings)
+    total = number(keywords, "$TOT", path=path, begin=begin) if keywords.get("$TOT", "").strip() else None
+    if total is None and found.version != "FCS2.0":
+        findings.add(codes.NO_TOTAL, found="no $TOT", assumed="counted from the size of DATA")
+    claims = Claims.gather(found.header.data, keywords, "DATA")
+    taken = {"the HEADER": (0, HEADER_SIZE - 1), "TEXT": (found.text[0] - base, found.text[1] - base)}
+    if found.supplement is not None:
+        taken["supplemental TEXT"] = (found.supplement[0] - base, found.supplement[1] - base)
+    trailers = [span[0] - base for span in (found.supplement,) if span]
+    trailers += [span[0] for _, span in Claims.gather(found.header.analysis, keywords, "ANALYSIS").items()]
+    text_ends = (found.text[1] - base, found.header.text[1])
+    around = Surroundings(found.limit - base, taken, text_ends, tuple(trailers), found.shift)
+    if findings.repair == "salvage":
+        more_channels = f"$P{int(keywords['$PAR']) + 1}B" in keywords
+        reading = _salvaged(claims, total, candidates, around, findings, base, more_channels=more_channels)
     else:
-        expected = -1
-        good = {c for c, size in sizes.items() if size > 0 and size % row_size == 0 and base + c[1] < file_size}
-    if len(good) != 1:
-        listing = "; ".join(f"{source} says bytes {c[0]} to {c[1]} ({sizes[c]} bytes)" for source, c in claims.items())
-        wanted = f"$TOT={total} events of {row_size} bytes need {expected} bytes" if total is not None else "no $TOT"
-        raise FcsError(
-            f"{name}: the DATA segment is contradictory: {listing}; {wanted}; the file has {file_size} bytes. "
-            "The file is truncated or was written wrongly: export it again."
+        reading = find_data(claims, total, candidates, around, findings, base)
+    first, last = base + reading.begin, base + reading.begin + reading.size - 1
+    if reading.size and found.text[1] < first <= base + found.header.text[1] - 1:
+        raise refusal(
+            codes.OVERLAP,
+            path=path,
+            found=f"TEXT to byte {found.header.text[1]:,} and DATA from byte {reading.begin:,}",
+            expected="each byte in one segment",
+            byte_offset=first,
         )
-    (location,) = good
-    if set(claims.values()) != {location}:
-        source = next(source for source, claim in claims.items() if claim == location)
-        oddities.append(f"HEADER and TEXT place DATA differently; {source} agrees with $TOT and was used")
-    return base + location[0], base + location[1]
+    if reading.size and found.text[1] < first == base + found.header.text[1]:
+        found_end = f"TEXT end {found.header.text[1]}, the first byte of DATA"
+        findings.add(codes.TEXT_OFF_BY_ONE, found=found_end, assumed="ended a byte before")
+    note_blanks(claims, "DATA", found.version, reading.begin + reading.size - 1, findings)
+    return replace(found, data=(first, last) if reading.size else None), reading, total
+
+
+def _salvaged(
+    claims: Claims,
+    total: int | None,
+    candidates: Sequence[Shape],
+    around: Surroundings,
+    findings: Findings,
+    base: int,
+    *,
+    more_channels: bool,
+) -> Reading:
+    """Read DATA as any other; only where that is refused take what is there, if it is clear what an event is."""
+    trial = Findings(findings.path, findings.repair)
+    try:
+        reading = find_data(claims, total, candidates, around, trial, base)
+    except FcsError:
+        salvaged = salvage_data(claims, total, candidates, around, findings, base)
+        if salvaged is None or more_channels:
+            raise
+        return salvaged
+    findings.take(trial)
+    return reading
+
+
+def _events(
+    stream: BinaryIO, status: os.stat_result, path: Path, found: DataSet, reading: Reading, total: int | None
+) -> StoredEvents:
+    """Events of a reading: in memory, or of a large tube in the file."""
+    shape, begin, name = reading.shape, found.base + reading.begin, str(path)
+    if isinstance(shape, ByteShape):
+        layout = shape.layout
+        if reading.size > IN_MEMORY:
+            return EventsInFile(path, stamp=file_stamp(status), begin=begin, n_events=reading.n_events, layout=layout)
+        raw = np.empty(reading.size, np.uint8)
+        stream.seek(begin)
+        read_exactly(stream, raw, name)
+        return in_memory(layout.decode(raw), layout)
+    assert isinstance(shape, BitShape | AsciiShape)
+    if reading.size == 0:
+        values: NDArray[Any] = np.empty((0, len(shape.masks)), np.uint32)
+    elif isinstance(shape, BitShape):
+        values = unpack_bits(stream, shape, begin=begin, n_events=reading.n_events, path=name)
+    else:
+        wanted = reading.n_events if shape.widths else total
+        values = parse_ascii(stream, shape, begin=begin, size=reading.size, total=wanted, limit=found.limit, path=name)
+    width = values.dtype.itemsize
+    masks = [mask if mask is not None and mask.bit_length() < 8 * width else None for mask in shape.masks]
+    return in_memory(values, Layout(tuple(Column("I", width, mask) for mask in masks), (1, 2, 3, 4)))
+
+
+def _note_others(found: DataSet) -> None:
+    """Note that cells of this file are in data sets that were not read."""
+    which = "the first" if found.index == 0 else f"number {found.index} of them, from 0"
+    found.findings.add(codes.MORE_DATA_SETS, found="several data sets", assumed=f"only {which} is in this sample")

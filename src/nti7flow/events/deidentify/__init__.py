@@ -1,0 +1,1 @@
+"""Taking personal data out of FCS files, and leaving the events as they are."""
