@@ -6,7 +6,6 @@ message alone, without a traceback, and exits with code 1.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
@@ -116,4 +115,4 @@ def printable(text: str) -> str:
     r"""Return text that a terminal shows and does not obey: control and formatting characters as ``\x1b``."""
     if text.isprintable():
         return text
-    return "".join(c if unicodedata.category(c)[0] != "C" else c.encode("unicode_escape").decode() for c in text)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -51,7 +51,7 @@ def refusal(
         code.code,
         code.title,
         path=path,
-        found=found,
+        found=_short(found),
         expected=expected,
         what_to_do=what_to_do or code.what_to_do,
         byte_offset=byte_offset,
@@ -61,7 +61,7 @@ def refusal(
 #: What was found is listed up to this many times under one code.
 _SHOWN = 5
 #: Letters of a file that go into a note.
-_LONGEST = 300
+_LONGEST = 600
 
 
 @dataclass
@@ -92,5 +92,9 @@ class Findings:
 
 
 def _listing(found: list[str]) -> str:
-    shown = ", ".join(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…" for text in found[:_SHOWN])
+    shown = ", ".join(_short(text) for text in found[:_SHOWN])
     return shown if len(found) <= _SHOWN else f"{shown} and {len(found) - _SHOWN} more"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

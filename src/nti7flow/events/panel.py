@@ -18,6 +18,8 @@ from nti7flow.events.numbers import decimal, positive
 Role = Literal["scatter", "fluorescence", "time", "other"]
 #: More decades than this are no amplifier but a damaged $PnE.
 MOST_DECADES = 20
+#: Letters of a name that are looked at for a marker; no panel has longer ones, and a hostile file could have millions.
+LONGEST_NAME = 256
 _MEASURE_ORDER = ("A", "", "H", "W")
 
 
@@ -232,8 +234,8 @@ def _channel(keywords: Mapping[str, str], n: int, findings: Findings) -> Channel
     written = keywords.get(f"$P{n}N", "").strip()
     if not written:
         raise refusal(codes.NO_NAME, path=findings.path, found=f"no $P{n}N", expected="a name for each channel")
-    label = keywords.get(f"$P{n}S", "").strip()
-    detector, precompensated = strip_prefix(written)
+    label = keywords.get(f"$P{n}S", "").strip()[:LONGEST_NAME]
+    detector, precompensated = strip_prefix(written[:LONGEST_NAME])
     base, measure = split_measure(detector)
     role = _role(base, detector)
     marker, dye, targets = "", "", frozenset[str]()

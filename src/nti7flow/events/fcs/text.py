@@ -178,9 +178,12 @@ def _lost(tokens: Tokens, required: Sequence[str]) -> str:
     missing = [key for key in required if key.encode() not in found]
     if missing:
         return f"no {', '.join(missing)}"
-    for key, value in tokens.pairs:
+    following = [key for key, _ in tokens.pairs[1:]] + [b"$"]
+    for (key, value), after in zip(tokens.pairs, following, strict=True):
         keyword = value.strip().upper()
-        if keyword.startswith(b"$") and keyword not in found and _STANDARD.fullmatch(keyword.decode("latin-1")):
+        if keyword in found or after.lstrip().startswith(b"$"):
+            continue  # a value that happens to be a keyword: were it one, its own value would come next
+        if keyword.startswith(b"$") and _STANDARD.fullmatch(keyword.decode("latin-1")):
             return f"keyword {keyword.decode()} in the place of a value, behind {key.decode('latin-1')[:40]!r}"
     return ""
 
