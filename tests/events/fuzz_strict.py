@@ -214,6 +214,13 @@ def ascii_rows(raw: bytes, widths: Sequence[int] | None, masks: Sequence[int | N
     return [list(kept[i : i + n_channels]) for i in range(0, len(kept), n_channels)]
 
 
+def _check_end(raw: bytes, base: int, first: int, last: int, stop: int) -> None:
+    """Keywords behind a segment's end may be some that were cut off it."""
+    delimiter, gap = raw[base + first : base + first + 1], raw[base + last + 1 : base + stop]
+    if delimiter in gap and gap[:1].strip(b" \t\r\n\0") and gap.strip(b" \t\r\n\0" + delimiter):
+        raise Odd("keywords go on behind a segment")
+
+
 # --- a data set -----------------------------------------------------------------------------------
 
 
@@ -260,6 +267,9 @@ def read_strictly(raw: bytes, base: int = 0) -> Strict:
         merged(pairs_of(raw[base + analysis[0] : base + analysis[1] + 1]))
         taken.append(("ANALYSIS", analysis))
     taken.sort(key=lambda item: item[1])
+    for name, (first, last) in taken:
+        if name in ("supplemental TEXT", "ANALYSIS"):
+            _check_end(raw, base, first, last, min([b for _, (b, _) in taken if b > last] + [max(last + 1, limit - 8)]))
     for (name, (_, last)), (other, (first, _)) in pairwise(taken):
         if first <= last:
             raise Odd(f"{name} and {other} overlap")

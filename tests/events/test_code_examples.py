@@ -268,14 +268,14 @@ def test_what_each_setting_lets_pass(code):
 
 
 def test_what_was_found_often_is_listed_shortly():
-    """Each place once, five of them, and none longer than 300 letters; by what was assumed."""
+    """Each place once, five of them, and none longer than 600 letters; by what was assumed."""
     findings = Findings("t.fcs")
     for n in (1, 1, 2, 3, 4, 5, 6, 7):
         findings.add(CODES["FCS019"], found=f"${n}", assumed="used once")
-    findings.add(CODES["FCS019"], found="x" * 400, assumed="otherwise")
+    findings.add(CODES["FCS019"], found="x" * 700, assumed="otherwise")
     first, second = findings.notes
     assert first.found == "$1, $2, $3, $4, $5 and 2 more"
-    assert second.found == "x" * 300 + "…"
+    assert second.found == "x" * 600 + "…"
     assert first.text == "repeated keyword: found $1, $2, $3, $4, $5 and 2 more; used once"
 
 

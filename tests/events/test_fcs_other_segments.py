@@ -105,12 +105,12 @@ def test_other_offsets_never_give_other_values(read, begin, end, name, value, ta
     found = tube.keywords if name == "STEXT" else tube.analysis
     codes = {note.code for note in tube.notes}
     assert found.get("SITE") == (None if codes & {"FCS024", "FCS052"} else value)
-    assert bool(codes) == ((begin, end) != (0, 0))
+    # What looks like more keywords behind the segment's end could be some that were cut off: it is left out.
+    assert bool(codes) == ((begin, end) != (0, 0) or tail == b"/AB/CD/")
     if ((begin, end) == (0, 1) and tail != b"/AB/CD/") or ((begin, end) == (0, -1) and tail == b""):
         assert codes == {"FCS012"}
 
 
-@pytest.mark.xfail(reason="the second half of the escaped delimiter, or what follows it, passes for nobody's bytes")
 @pytest.mark.parametrize("name", ["STEXT", "ANALYSIS"])
 @pytest.mark.parametrize("end", [-3, -2])
 def test_other_segments_that_end_inside_an_escaped_delimiter(read, name, end):
@@ -123,7 +123,6 @@ def test_other_segments_that_end_inside_an_escaped_delimiter(read, name, end):
     assert (tube.keywords | tube.analysis).get("SITE", "a/b") == "a/b"
 
 
-@pytest.mark.xfail(reason="the checksum behind the delimiter is no padding; the segment is left out, with a note")
 @pytest.mark.parametrize("name", ["STEXT", "ANALYSIS"])
 def test_a_segment_that_ends_a_byte_early_before_the_checksum(read, noted, name):
     """As every FCS 3 file has one, this is the usual case of an end that is one byte early."""

@@ -212,7 +212,12 @@ NEXT_ABSOLUTE = _code(
 )
 NO_DATA_SET = _code(33, "refusal", "no such data set", "The file holds fewer data sets.", "Data sets count from 0.")
 NEXT_IS_END = _code(
-    34, "repair", "$NEXTDATA points to the end of the file", "Nothing is there; this is the last data set."
+    34,
+    "repair",
+    "$NEXTDATA points to the end of the file",
+    "Nothing is there; this is taken as the last data set. A file cut between two data sets looks the same.",
+    "See whether the file should hold more tubes.",
+    severity="review",
 )
 
 NEXT_LOST = _code(

@@ -62,10 +62,18 @@ class DataSet:
 
     @property
     def starts(self) -> list[int]:
-        """First bytes of segments as HEADER and TEXT say, and the byte behind the data set."""
-        said = [self.header.data[0], self.header.analysis[0], *(first for first, _ in self.header.others)]
+        """First bytes of segments as HEADER and TEXT say, of the checksum, and the byte behind the data set."""
+        said = [
+            self.header.text[0] + self.shift,
+            self.header.data[0],
+            self.header.analysis[0],
+            *(first for first, _ in self.header.others),
+        ]
         said += [whole_number(self.keywords.get(f"$BEGIN{name}", "")) or 0 for name in ("DATA", "STEXT", "ANALYSIS")]
-        return [self.base + first for first in said if self.base + first < self.limit] + [self.limit]
+        return [self.base + first for first in said if self.base + first < self.limit] + [
+            self.limit - 8,
+            self.limit,
+        ]
 
     @property
     def end(self) -> int:

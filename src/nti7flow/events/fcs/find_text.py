@@ -77,16 +77,22 @@ def read_segment(
     first, last = span
     raw = read_span(stream, first, last, path=findings.path)
     padding = PADDING.replace(delimiter, b"")
-    if raw.rstrip(padding).endswith(delimiter) or raw[:1] != delimiter:
+    if raw[:1] != delimiter:
         return raw
     found = f"end of {what} {last}"
     stop = min(min(end for end in ends if end > last), last + _GAP)
     gap = read_span(stream, last + 1, stop - 1, path=findings.path) if stop > last + 1 else b""
-    if gap.startswith(delimiter) and not gap[1:].strip(padding):
+    # An escaped delimiter may be cut in two, and keywords may be left behind.
+    goes_on = bool(gap.strip(padding + delimiter)) and (
+        gap.startswith(delimiter) or (gap[:1].strip(padding) and delimiter in gap)
+    )
+    if raw.rstrip(padding).endswith(delimiter) and not goes_on:
+        return raw
+    if gap.startswith(delimiter) and not goes_on:
         findings.add(codes.TEXT_OFF_BY_ONE, found=found, assumed="ended a byte behind")
         return raw + delimiter
     shorter = raw[:-1].rstrip(padding)
-    if (len(shorter) - len(shorter.rstrip(delimiter))) % 2:  # an even number of delimiters ends no value
+    if not goes_on and (len(shorter) - len(shorter.rstrip(delimiter))) % 2:
         findings.add(codes.TEXT_OFF_BY_ONE, found=found, assumed="ended a byte before")
         return raw[:-1]
     if gap.strip(padding):

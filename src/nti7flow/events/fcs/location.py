@@ -137,7 +137,7 @@ def find_data(
         readings = [reading for reading in readings if reading.shape.code is None] or readings
     code: Code | None = None
     if not around.shift and len(readings) == 1:
-        readings += _beside(readings[0], around)
+        readings += _beside(readings[0], claims, around)
     if around.shift and len(readings) == 1:
         readings, code = _shifted(readings, around)
     if not readings and total:
@@ -235,11 +235,15 @@ def _off_by_one(claims: Claims, total: int, candidates: Sequence[Shape], around:
                     yield Reading(first, size, total, shape, source)
 
 
-def _beside(reading: Reading, around: Surroundings) -> list[Reading]:
-    """Return the reading a byte beside, where that touches what stands at both ends and this one touches nothing."""
+def _beside(reading: Reading, claims: Claims, around: Surroundings) -> list[Reading]:
+    """Return readings a byte beside, or from where the other claim begins, that touch what stands at both ends.
+
+    None where the reading itself touches anything.
+    """
     if not reading.size or around.anchors(reading.begin, reading.size):
         return []
-    places = [b for b in (reading.begin - 1, reading.begin + 1) if around.admits(b, reading.size)]
+    others = {reading.begin - 1, reading.begin + 1, *(begin for _, (begin, _) in claims.items())} - {reading.begin}
+    places = [b for b in sorted(others) if around.admits(b, reading.size)]
     return [replace(reading, begin=b) for b in places if around.anchors(b, reading.size) == 2]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -258,7 +259,7 @@ def number(keywords: Mapping[str, str], key: str, *, path: str, begin: int) -> i
 def top_of(keywords: Mapping[str, str], n: int) -> int | None:
     """$PnR as a whole number; None where it is missing, no number, or not positive."""
     text = keywords.get(f"$P{n}R", "").strip()
-    whole = whole_number(text) or int(decimal(text) or 0)
+    whole = whole_number(text) or math.ceil(decimal(text) or 0)
     return whole if 0 < whole < 2**80 else None
 
 
