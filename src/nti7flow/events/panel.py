@@ -298,6 +298,8 @@ def _is_integer(keywords: Mapping[str, str], n: int) -> bool:
 def _range(keywords: Mapping[str, str], n: int, findings: Findings) -> float | None:
     text = keywords.get(f"$P{n}R", "").strip()
     value = positive(text)
+    if value is not None and _is_integer(keywords, n) and not value.is_integer():
+        value = None  # no number of levels: a mask made of it would take bits that are part of the values
     # Floating-point data need no range; what stands there is often 0 or missing, and nothing depends on it.
     if value is None and (_is_integer(keywords, n) or not text):
         findings.add(codes.NO_RANGE, found=f"$P{n}R={text!r}", assumed="all bits are kept")
@@ -343,7 +345,7 @@ def _log_amplifier(keywords: Mapping[str, str], n: int, findings: Findings) -> t
         )
     if decades == 0:
         return None
-    if positive(keywords.get(f"$P{n}R", "").strip()) is None:
+    if not (positive(keywords.get(f"$P{n}R", "").strip()) or 0.5).is_integer():
         raise refusal(
             codes.BAD_AMPLIFIER,
             path=findings.path,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -259,7 +258,8 @@ def number(keywords: Mapping[str, str], key: str, *, path: str, begin: int) -> i
 def top_of(keywords: Mapping[str, str], n: int) -> int | None:
     """$PnR as a whole number; None where it is missing, no number, or not positive."""
     text = keywords.get(f"$P{n}R", "").strip()
-    whole = whole_number(text) or math.ceil(decimal(text) or 0)
+    value = decimal(text) or 0.0
+    whole = whole_number(text) or (int(value) if value.is_integer() else 0)
     return whole if 0 < whole < 2**80 else None
 
 
