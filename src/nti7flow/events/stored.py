@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -139,8 +140,16 @@ class EventsInFile:
         if self._array is not None:
             EventsInMemory(self._array, survey=Survey()).columns_into(out, channels)
             return
+        half = self.n_events // 2
+        parts = [(0, half), (half, self.n_events)]
+        # Two at a time: NumPy lets go of the interpreter while it reads and converts. Each writes rows of its own.
+        with ThreadPoolExecutor(len(parts)) as pool:
+            list(pool.map(lambda part: self._part_into(out, channels, *part), parts))
+
+    @np.errstate(invalid="ignore", over="ignore")  # which a new thread does not take over
+    def _part_into(self, out: NDArray[np.float64], channels: Sequence[int], first: int, last: int) -> None:
         with self._open() as stream:
-            for start, block in self._blocks(stream):
+            for start, block in self._blocks(stream, first, last):
                 _spread(block, out[start : start + len(block)], channels)
 
     @property
@@ -154,7 +163,7 @@ class EventsInFile:
             yield from _slices(self._array)
             return
         with self._open() as stream:
-            yield from (block for _, block in self._blocks(stream))
+            yield from (block for _, block in self._blocks(stream, 0, self.n_events))
 
     @cached_property
     def survey(self) -> Survey:
@@ -165,10 +174,10 @@ class EventsInFile:
                 found += _survey(_native(self.layout.decode(raw), scratch=True), self.layout)
         return found
 
-    def _blocks(self, stream: BinaryIO) -> Iterator[tuple[int, NDArray[Any]]]:
+    def _blocks(self, stream: BinaryIO, first: int, last: int) -> Iterator[tuple[int, NDArray[Any]]]:
         """First row and values of consecutive blocks, in the machine's byte order; the next one overwrites the last."""
-        start = 0
-        for raw in _raw_blocks(stream, str(self.path), self.begin, self.n_events, self.layout):
+        start, begin = first, self.begin + first * self.layout.row_size
+        for raw in _raw_blocks(stream, str(self.path), begin, last - first, self.layout):
             block = _native(self.layout.decode(raw), scratch=True)
             self.layout.mask(block)
             yield start, block
