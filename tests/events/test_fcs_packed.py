@@ -179,7 +179,7 @@ def test_delimited_numbers_as_python_reads_them(read, data, n_channels, n_events
     assert tube.events.dtype in (np.uint32, np.uint64)
     assert {note.code for note in tube.notes} <= {"FCS076"}
     stream = Dribble(b"12345" + text.encode())
-    shape = AsciiShape(n_channels=n_channels, masks=(None,) * n_channels)
+    shape = AsciiShape(n_channels=n_channels)
     short = parse_ascii(stream, shape, begin=5, size=len(text), total=n_events, limit=5 + len(text), path="t.fcs")
     assert short.tolist() == tube.events.tolist()
 

@@ -111,14 +111,10 @@ class Layout:
         mixed = self.type.kind == "f" and column.mask is not None
         return values & values.dtype.type(column.mask) if mixed else values
 
-    def mask(self, values: NDArray[Any]) -> int:
-        """Drop, in place, the bits above each channel's range; return how many values had any."""
-        if self.masks is None:
-            return 0
-        junk = int(np.count_nonzero(values & ~self.masks))
-        if junk:
+    def mask(self, values: NDArray[Any]) -> None:
+        """Drop, in place, the bits above each channel's range."""
+        if self.masks is not None:
             np.bitwise_and(values, self.masks, out=values)
-        return junk
 
 
 def integer_mask(top: int | None, bits: int) -> int | None:

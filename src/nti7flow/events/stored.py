@@ -128,17 +128,23 @@ class EventsInFile:
     def array(self) -> NDArray[Any]:
         """All events, kept once they are read."""
         if self._array is None:
+            values = np.empty((self.n_events, self.n_channels), self.layout.type)
             with self._open() as stream:
-                self._array = read_events(
-                    stream, str(self.path), begin=self.begin, n_events=self.n_events, layout=self.layout
-                )
-            self._array.flags.writeable = False
+                if self.layout.file_type is not None and values.dtype == self.layout.file_type:  # None is float64 there
+                    stream.seek(self.begin)
+                    read_exactly(stream, values.reshape(-1).view(np.uint8), str(self.path))
+                    self.layout.mask(values)
+                else:
+                    for start, block in self._blocks(stream, 0, self.n_events):
+                        values[start : start + len(block)] = block
+            values.flags.writeable = False
+            self._array = values
         return self._array
 
     def columns_into(self, out: NDArray[np.float64], channels: Sequence[int]) -> None:
         """Write the stored values of some channels into the columns of ``out``, block by block."""
         if self._array is not None:
-            EventsInMemory(self._array, survey=Survey()).columns_into(out, channels)
+            _spread_all(self._array, out, channels)
             return
         half = self.n_events // 2
         parts = [(0, half), (half, self.n_events)]
@@ -233,24 +239,6 @@ def file_stamp(status: os.stat_result) -> Stamp:
     return status.st_size, status.st_mtime_ns
 
 
-def read_events(stream: BinaryIO, path: str, *, begin: int, n_events: int, layout: Layout) -> NDArray[Any]:
-    """Read and decode all events into one new array, with no second copy of them."""
-    if layout.file_type is not None and layout.type == layout.file_type:  # NumPy takes None for float64
-        values = np.empty((n_events, len(layout.columns)), layout.type)
-        stream.seek(begin)
-        read_exactly(stream, values.reshape(-1).view(np.uint8), path)
-        layout.mask(values)
-        return values
-    values = np.empty((n_events, len(layout.columns)), layout.type)
-    start = 0
-    for raw in _raw_blocks(stream, path, begin, n_events, layout):
-        block = layout.decode(raw)
-        layout.mask(block)
-        values[start : start + len(block)] = block
-        start += len(block)
-    return values
-
-
 def read_exactly(stream: BinaryIO, buffer: NDArray[np.uint8], path: str) -> None:
     """Fill a buffer from a stream; refuses a file that ends before."""
     view = memoryview(buffer.data)
@@ -264,8 +252,8 @@ def read_exactly(stream: BinaryIO, buffer: NDArray[np.uint8], path: str) -> None
 def in_memory(values: NDArray[Any], layout: Layout) -> EventsInMemory:
     """Look at decoded values, mask integers to their ranges, and keep them."""
     found = Survey()
-    for start, stop in row_blocks(len(values), max(1, BLOCK // (values.itemsize * values.shape[1]))):
-        found += _survey(_native(values[start:stop]), layout)
+    for block in _slices(values):
+        found += _survey(_native(block), layout)
     layout.mask(values)
     return EventsInMemory(values, survey=found)
 
@@ -313,8 +301,10 @@ def _slices(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
 
 
 def _spread_all(array: NDArray[Any], out: NDArray[np.float64], channels: Sequence[int]) -> None:
-    for start, stop in row_blocks(len(array), max(1, BLOCK // (array.shape[1] * array.itemsize))):
-        _spread(_native(array[start:stop]), out[start:stop], channels)
+    start = 0
+    for block in _slices(array):
+        _spread(_native(block), out[start : start + len(block)], channels)
+        start += len(block)
 
 
 def _spread(block: NDArray[Any], out: NDArray[np.float64], channels: Sequence[int]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from nti7flow.events import codes
-from nti7flow.events.fcs.find_text import read_segment, read_text
+from nti7flow.events.fcs.find_text import claimed_starts, read_segment, read_text
 from nti7flow.events.fcs.header import HEADER_SIZE, VERSIONS, Header, Span, read_header
 from nti7flow.events.fcs.opening import read_span
 from nti7flow.events.fcs.text import LARGEST_TEXT, NotKeywords, is_required, parse_keywords
@@ -63,13 +63,7 @@ class DataSet:
     @property
     def starts(self) -> list[int]:
         """First bytes of segments as HEADER and TEXT say, of the checksum, and the byte behind the data set."""
-        said = [
-            self.header.text[0] + self.shift,
-            self.header.data[0],
-            self.header.analysis[0],
-            *(first for first, _ in self.header.others),
-        ]
-        said += [whole_number(self.keywords.get(f"$BEGIN{name}", "")) or 0 for name in ("DATA", "STEXT", "ANALYSIS")]
+        said = [self.header.text[0] + self.shift, *claimed_starts(self.header, self.keywords)]
         return [self.base + first for first in said if self.base + first < self.limit] + [
             self.limit - 8,
             self.limit,
@@ -83,10 +77,11 @@ class DataSet:
         return 1 + max(span[1] for span in spans if span and span[1] < self.limit)
 
 
-def walk(stream: BinaryIO, size: int, findings: Findings) -> Iterator[DataSet]:
-    """Yield the data sets of a file in order, HEADER and TEXT read and checked; each has findings of its own."""
-    base: int | None = 0
-    index = 0
+def walk(stream: BinaryIO, size: int, findings: Findings, *, index: int = 0, base: int | None = 0) -> Iterator[DataSet]:
+    """Yield the data sets of a file in order, HEADER and TEXT read and checked; each has findings of its own.
+
+    ``index`` and ``base`` say with which to begin, and where that is.
+    """
     while base is not None:
         own = Findings(findings.path, findings.repair)
         data_set = read_head(stream, base, size, own, index=index)
@@ -105,17 +100,15 @@ def data_set_at(stream: BinaryIO, status: os.stat_result, findings: Findings, in
     key = (findings.path, file_stamp(status), findings.repair)
     known = _walked.get(key, {0: 0})
     at = max(i for i in known if i <= index)
-    base: int | None = known[at]
-    while base is not None:
-        known[at] = base
-        found = read_head(stream, base, status.st_size, Findings(findings.path, findings.repair), index=at)
+    for found in walk(stream, status.st_size, findings, index=at, base=known[at]):
+        at = found.index
+        known[at] = found.base
         if at == index:
             _walked.clear()
             _walked[key] = known
             return found
-        base, at = found.next_base, at + 1
     raise refusal(
-        codes.NO_DATA_SET, path=findings.path, found=f"{at} data set(s)", expected=f"data set {index}, from 0"
+        codes.NO_DATA_SET, path=findings.path, found=f"{at + 1} data set(s)", expected=f"data set {index}, from 0"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -103,6 +103,12 @@ def read_segment(
     return raw
 
 
+def claimed_starts(header: Header, keywords: Mapping[str, str]) -> list[int]:
+    """First bytes of all segments but TEXT, as HEADER and TEXT say, from the data set's start; 0 where they do not."""
+    said = [whole_number(keywords.get(f"$BEGIN{name}", "")) or 0 for name in ("DATA", "STEXT", "ANALYSIS")]
+    return [header.data[0], header.analysis[0], *(first for first, _ in header.others), *said]
+
+
 def _check_place(begin: int, end: int, base: int, size: int, path: str) -> None:
     if not HEADER_SIZE - 1 <= begin < end:
         raise refusal(
@@ -188,9 +194,7 @@ def _check_nothing_follows(
 ) -> None:
     """Refuse a TEXT that goes on behind its end: its last keywords would be lost without a word."""
     end = header.text[0] + length - 1
-    starts = [header.data[0], header.analysis[0], *(first for first, _ in header.others)]
-    starts += [whole_number(keywords.values.get(f"$BEGIN{name}", "")) or 0 for name in ("DATA", "STEXT", "ANALYSIS")]
-    known = [start for start in starts if start > end]
+    known = [start for start in claimed_starts(header, keywords.values) if start > end]
     gap = behind[: min(known) - end - 1] if known else b""
     if gap[:1].strip(PADDING) and keywords.delimiter in gap:  # behind padding it is a segment of its own, and nobody's
         raise refusal(

@@ -91,7 +91,7 @@ def read_fcs(path: str | Path, *, data_set: int = 0, repair: Repair = "safe") ->
         raise ValueError(f"repair is 'safe', 'none' or 'salvage', found {repair!r}")
     path = Path(path)
     with open_regular(path) as (stream, status):
-        return _read(stream, status, path, data_set_at(stream, status, Findings(str(path), repair), data_set))
+        return _read(stream, status, path, data_set_at(stream, status, Findings(str(path), repair), data_set))[1]
 
 
 def count_data_sets(path: str | Path) -> int:
@@ -112,12 +112,11 @@ def read_data_sets(path: str | Path, *, repair: Repair = "safe") -> Iterator[tup
     path = Path(path)
     with open_regular(path) as (stream, status):
         for found in walk(stream, status.st_size, Findings(str(path), repair)):
-            sample = _read(stream, status, path, found)
-            located = _locate(stream, found)[0]
-            yield replace(located, analysis=read_analysis(stream, located)[0]), sample
+            yield _read(stream, status, path, found)
 
 
-def _read(stream: BinaryIO, status: os.stat_result, path: Path, found: DataSet) -> Sample:
+def _read(stream: BinaryIO, status: os.stat_result, path: Path, found: DataSet) -> tuple[DataSet, Sample]:
+    """Read one data set: with the place of every segment, and as a sample."""
     found, reading, total = _locate(stream, found)
     panel = Panel.from_keywords(found.keywords, path=str(path), findings=found.findings)
     stored = _events(stream, status, path, found, reading, total)
@@ -128,7 +127,7 @@ def _read(stream: BinaryIO, status: os.stat_result, path: Path, found: DataSet) 
         found.findings.add(codes.CODES[note.code], found=note.found, assumed=note.assumed)
     if found.index or found.next_base is not None:
         _note_others(found)
-    return Sample(
+    sample = Sample(
         path=path,
         data_set=found.index,
         version=found.version,
@@ -139,32 +138,20 @@ def _read(stream: BinaryIO, status: os.stat_result, path: Path, found: DataSet) 
         analysis=analysis,
         file_stamp=file_stamp(status),
     )
+    return found, sample
 
 
 def _locate(stream: BinaryIO, found: DataSet) -> tuple[DataSet, Reading, int | None]:
     """Find DATA, checking every claim against the file before anything is read."""
     keywords, findings, base = found.keywords, found.findings, found.base
     path, begin = findings.path, found.text[0]
-    if "$MODE" not in keywords and found.version != "FCS3.2":  # which knows no other mode than L
-        raise refusal(codes.MISSING_KEYWORD, path=path, found="no $MODE", expected="$MODE", byte_offset=begin)
-    if (mode := keywords.get("$MODE", "L").strip()).upper() != "L":
-        raise refusal(codes.UNSUPPORTED_MODE, path=path, found=f"$MODE={mode!r}", expected="L", byte_offset=begin)
-    for key in ("$MODE", "$DATATYPE"):
-        if (letter := keywords.get(key, "").strip()) != letter.upper():
-            findings.add(codes.LOWER_CASE, found=f"{key}={letter!r}", assumed=f"{letter.upper()!r}")
+    _check_mode(found)
     candidates = shapes(keywords, path=path, begin=begin)
     note_mixed(keywords, found.version, findings)
     total = number(keywords, "$TOT", path=path, begin=begin) if keywords.get("$TOT", "").strip() else None
     if total is None and found.version != "FCS2.0":
         findings.add(codes.NO_TOTAL, found="no $TOT", assumed="counted from the size of DATA")
-    claims = Claims.gather(found.header.data, keywords, "DATA")
-    taken = {"the HEADER": (0, HEADER_SIZE - 1), "TEXT": (found.text[0] - base, found.text[1] - base)}
-    if found.supplement is not None:
-        taken["supplemental TEXT"] = (found.supplement[0] - base, found.supplement[1] - base)
-    trailers = [span[0] - base for span in (found.supplement,) if span]
-    trailers += [span[0] for _, span in Claims.gather(found.header.analysis, keywords, "ANALYSIS").items()]
-    text_ends = (found.text[1] - base, found.header.text[1])
-    around = Surroundings(found.limit - base, taken, text_ends, tuple(trailers), found.shift)
+    claims, around = Claims.gather(found.header.data, keywords, "DATA"), _surroundings(found)
     if findings.repair == "salvage":
         more_channels = f"$P{int(keywords['$PAR']) + 1}B" in keywords
         reading = _salvaged(claims, total, candidates, around, findings, base, more_channels=more_channels)
@@ -184,6 +171,31 @@ def _locate(stream: BinaryIO, found: DataSet) -> tuple[DataSet, Reading, int | N
         findings.add(codes.TEXT_OFF_BY_ONE, found=found_end, assumed="ended a byte before")
     note_blanks(claims, "DATA", found.version, reading.begin + reading.size - 1, findings)
     return replace(found, data=(first, last) if reading.size else None), reading, total
+
+
+def _check_mode(found: DataSet) -> None:
+    """Refuse histograms."""
+    keywords, findings = found.keywords, found.findings
+    path, begin = findings.path, found.text[0]
+    if "$MODE" not in keywords and found.version != "FCS3.2":  # which knows no other mode than L
+        raise refusal(codes.MISSING_KEYWORD, path=path, found="no $MODE", expected="$MODE", byte_offset=begin)
+    if (mode := keywords.get("$MODE", "L").strip()).upper() != "L":
+        raise refusal(codes.UNSUPPORTED_MODE, path=path, found=f"$MODE={mode!r}", expected="L", byte_offset=begin)
+    for key in ("$MODE", "$DATATYPE"):
+        if (letter := keywords.get(key, "").strip()) != letter.upper():
+            findings.add(codes.LOWER_CASE, found=f"{key}={letter!r}", assumed=f"{letter.upper()!r}")
+
+
+def _surroundings(found: DataSet) -> Surroundings:
+    """Return what stands around DATA."""
+    base = found.base
+    taken = {"the HEADER": (0, HEADER_SIZE - 1), "TEXT": (found.text[0] - base, found.text[1] - base)}
+    if found.supplement is not None:
+        taken["supplemental TEXT"] = (found.supplement[0] - base, found.supplement[1] - base)
+    trailers = [span[0] - base for span in (found.supplement,) if span]
+    trailers += [span[0] for _, span in Claims.gather(found.header.analysis, found.keywords, "ANALYSIS").items()]
+    text_ends = (found.text[1] - base, found.header.text[1])
+    return Surroundings(found.limit - base, taken, text_ends, tuple(trailers), found.shift)
 
 
 def _salvaged(
@@ -223,16 +235,18 @@ def _events(
         read_exactly(stream, raw, name)
         return in_memory(layout.decode(raw), layout)
     assert isinstance(shape, BitShape | AsciiShape)
+    # A number in digits has no junk bits.
+    masks = shape.masks if isinstance(shape, BitShape) else (None,) * shape.n_channels
     if reading.size == 0:
-        values: NDArray[Any] = np.empty((0, len(shape.masks)), np.uint32)
+        values: NDArray[Any] = np.empty((0, len(masks)), np.uint32)
     elif isinstance(shape, BitShape):
         values = unpack_bits(stream, shape, begin=begin, n_events=reading.n_events, path=name)
     else:
         wanted = reading.n_events if shape.widths else total
         values = parse_ascii(stream, shape, begin=begin, size=reading.size, total=wanted, limit=found.limit, path=name)
     width = values.dtype.itemsize
-    masks = [mask if mask is not None and mask.bit_length() < 8 * width else None for mask in shape.masks]
-    return in_memory(values, Layout(tuple(Column("I", width, mask) for mask in masks), (1, 2, 3, 4)))
+    used = [mask if mask is not None and mask.bit_length() < 8 * width else None for mask in masks]
+    return in_memory(values, Layout(tuple(Column("I", width, mask) for mask in used), (1, 2, 3, 4)))
 
 
 def _note_others(found: DataSet) -> None:

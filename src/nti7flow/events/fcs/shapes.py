@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 from nti7flow.events import codes
 from nti7flow.events.codes import Code
@@ -85,7 +86,6 @@ class AsciiShape(Shape):
 
     widths: tuple[int, ...] = ()
     n_channels: int = 0
-    masks: tuple[int | None, ...] = ()
 
     def size(self, n_events: int) -> int | None:
         """Bytes of so many events; None where they are delimited."""
@@ -123,10 +123,11 @@ def shapes(keywords: Mapping[str, str], *, path: str, begin: int) -> list[Shape]
         if not 1 <= width <= 64:
             raise _width(n, width, kind, path, begin)
     found: dict[tuple[int, ...], Shape] = {}
+    binary = cast("list[Kind]", kinds)
     for widths, code in _width_choices(kinds, bits):
         columns = tuple(
             Column(kind, stored, _mask(kind, top, width, stored))
-            for kind, top, width, stored in zip(_typed(kinds, widths), ranges, bits, widths, strict=True)
+            for kind, top, width, stored in zip(binary, ranges, bits, widths, strict=True)
         )
         for n, column in enumerate(columns, 1):
             if byte_places(order, column.width) is None:
@@ -166,11 +167,6 @@ def _width_choices(kinds: list[str], bits: list[int]) -> Iterator[tuple[tuple[in
         yield words, codes.PADDED_BITS
 
 
-def _typed(kinds: list[str], widths: tuple[int, ...]) -> list[Kind]:
-    """Kinds that go with the widths: 8 bytes of floating point are a double whatever it is called."""
-    return ["I" if kind == "I" else "D" if width == 8 else "F" for kind, width in zip(kinds, widths, strict=True)]
-
-
 def _mask(kind: str, top: int | None, bits: int, stored: int) -> int | None:
     """Bits an integer uses: those of its range, and never more than $PnB."""
     if kind != "I":
@@ -200,14 +196,13 @@ def _ascii(keywords: Mapping[str, str], kinds: list[str], path: str, begin: int)
         )
     n_channels = len(kinds)
     written = [keywords.get(f"$P{n}B", "").strip() for n in range(1, n_channels + 1)]
-    masks = (None,) * n_channels  # a number in digits has no junk bits
     if set(written) == {"*"}:
-        return AsciiShape(None, "", (), n_channels, masks)
+        return AsciiShape(None, "", (), n_channels)
     widths = tuple(number(keywords, f"$P{n}B", path=path, begin=begin) for n in range(1, n_channels + 1))
     for n, width in enumerate(widths, 1):
         if not 1 <= width <= 40:
             raise _width(n, width, "A", path, begin)
-    return AsciiShape(None, "", widths, n_channels, masks)
+    return AsciiShape(None, "", widths, n_channels)
 
 
 def _kind(keywords: Mapping[str, str], n: int, path: str, begin: int) -> str:
