@@ -76,6 +76,25 @@ def _rebuild_fcs_error(kind: type[FcsError], parts: dict[str, Any]) -> FcsError:
     return kind(parts.pop("code"), parts.pop("title"), **parts)
 
 
+class StrategyError(InputError):
+    """A file of gates cannot be used as it is; lists every problem found.
+
+    Attributes
+    ----------
+    problems : tuple of str
+        One line each: where, what was found, what to do.
+    """
+
+    def __init__(self, path: str, problems: Iterable[str] = ()) -> None:
+        self.path = path
+        self.problems = tuple(problems)
+        super().__init__("\n".join(f"{path}: {problem}" for problem in self.problems) or path)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by parts, for worker processes."""
+        return (type(self), (self.path, self.problems))
+
+
 class UnknownMarker(InputError):
     """A marker that no channel of the panel carries."""
 

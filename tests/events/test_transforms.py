@@ -1,6 +1,7 @@
-"""Display transforms: by hand, against flowutils, against 50 digits, and as functions that have an inverse."""
+"""Display transforms of Gating-ML: by hand, against flowutils, against 50 digits, and as functions with an inverse."""
 
 import json
+import pickle
 from decimal import Decimal, localcontext
 from math import asinh, log10, sqrt
 
@@ -13,10 +14,12 @@ from hypothesis.extra.numpy import arrays
 
 from nti7flow.events.transforms import (
     Arcsinh,
+    FlowJoBiex,
+    FlowJoLog,
+    Hyperlog,
     Linear,
     Log,
     Logicle,
-    logicle_width,
     transform_from_dict,
     transform_to_dict,
 )
@@ -27,19 +30,21 @@ SHARES = st.floats(0.0, 1.0)
 
 
 @st.composite
-def logicles(draw, decades=DECADES) -> Logicle:
-    """Any logicle: w up to m / 2, a from -w to m - 2 w."""
-    t, m = draw(TOPS), draw(decades)
-    w = draw(SHARES) * m / 2
+def logicles(draw, kind=Logicle, shares=SHARES) -> Logicle | Hyperlog:
+    """Any logicle or hyperlog: w up to m / 2, a from -w to m - 2 w."""
+    t, m = draw(TOPS), draw(DECADES)
+    w = draw(shares) * m / 2
     a = draw(st.sampled_from([0.0, -w, m - 2 * w])) if draw(st.booleans()) else -w + draw(SHARES) * (m - w)
-    return Logicle(t, w, m, min(max(a, -w), m - 2 * w))
+    return kind(t, w, m, min(max(a, -w), m - 2 * w))
 
 
 linears = st.builds(lambda t, share: Linear(t, share * t), TOPS, SHARES)
 logs = st.builds(Log, TOPS, DECADES)
 arcsinhs = st.builds(lambda t, m, share: Arcsinh(t, m, share * m), TOPS, DECADES, SHARES)
-transforms = st.one_of(linears, logs, arcsinhs, logicles())
+hyperlogs = logicles(Hyperlog, st.floats(1e-6, 1.0))
+transforms = st.one_of(linears, logs, arcsinhs, logicles(), hyperlogs)
 
+EVERY_KIND = [Linear(), Log(), Arcsinh(), Logicle(), Hyperlog(), FlowJoBiex(), FlowJoLog()]
 #: Display positions from well below the scale to half above it.
 PLACES = arrays(np.float64, 40, elements=st.floats(-0.5, 1.5))
 
@@ -51,6 +56,12 @@ def test_linear_by_hand():
     """From -100 to 900: 400 is half way."""
     assert Linear(900, 100).apply([-100, 400, 900]).tolist() == [0.0, 0.5, 1.0]
     assert Linear(900, 100).inverse([0.0, 0.5, 1.0]).tolist() == [-100.0, 400.0, 900.0]
+
+
+def test_linear_of_a_flowjo_workspace_by_hand():
+    """From 100 to 500: the negative range is -100, and 300 is half way."""
+    assert Linear(500, -100).apply([100, 300, 500]).tolist() == [0.0, 0.5, 1.0]
+    assert Linear(100, 300).apply([-300, -100, 100]).tolist() == [0.0, 0.5, 1.0]  # more below zero than above
 
 
 def test_log_by_hand():
@@ -80,6 +91,18 @@ def test_logicle_by_hand():
     assert flat.apply(x) == pytest.approx(sinus.apply(x), abs=1e-15)
 
 
+def test_hyperlog_by_hand():
+    """m = 2, w = 1: zero lies at 1/2, b = 2 ln 10, and c / p = e^(b / 2) / w = 10 / 0.5 = 20.
+
+    With u = y - 1/2: x = p (100^u - 1) + 20 p u. The top, u = 1/2, gives 1000 = p (9 + 10), so p = 1000 / 19.
+    """
+    transform = Hyperlog(1000, 1, 2, 0)
+    at_three_quarters = 1000 / 19 * (sqrt(10) - 1 + 5)
+    expected = [-1000, -at_three_quarters, 0, at_three_quarters, 1000]
+    assert transform.inverse([0, 0.25, 0.5, 0.75, 1]).tolist() == pytest.approx(expected, rel=1e-14)
+    assert transform.apply(expected).tolist() == pytest.approx([0, 0.25, 0.5, 0.75, 1], abs=1e-15)
+
+
 # --- flowutils as oracle --------------------------------------------------------------------------
 
 
@@ -91,17 +114,21 @@ def test_linear_is_gating_ml(transform, x):
 
 @given(transform=logs, places=PLACES)
 def test_log_agrees_with_flowutils(transform, places):
+    """To the bit: an event on the edge of a gate falls on the same side."""
     x = transform.inverse(places)
     t, m = transform.t, transform.m
-    assert np.abs(transform.apply(x) - flowutils.log(x, None, t, m)).max() <= 1e-12
+    assert transform.apply(x).tolist() == flowutils.log(x, None, t, m).tolist()
+    assert transform.apply(x[0]) == flowutils.log(x, None, t, m)[0]
     assert x == pytest.approx(flowutils.log_inverse(places, None, t, m), rel=1e-12)
 
 
 @given(transform=arcsinhs, places=PLACES)
 def test_arcsinh_agrees_with_flowutils(transform, places):
+    """To the bit: an event on the edge of a gate falls on the same side."""
     x = transform.inverse(places)
     t, m, a = transform.t, transform.m, transform.a
-    assert np.abs(transform.apply(x) - flowutils.asinh(x, None, t, m, a)).max() <= 1e-12
+    assert transform.apply(x).tolist() == flowutils.asinh(x, None, t, m, a).tolist()
+    assert transform.apply(x[0]) == flowutils.asinh(x, None, t, m, a)[0]
     assert x == pytest.approx(flowutils.asinh_inverse(places, None, t, m, a), rel=1e-12, abs=1e-12 * t)
 
 
@@ -125,30 +152,77 @@ def test_logicle_agrees_with_flowutils_on_every_value_of_usual_scales(places, t,
     assert np.abs(Logicle(t, w, m).apply(x) - flowutils.logicle(x, None, t=t, w=w, m=m)).max() <= 1e-14
 
 
-def test_logicle_of_nan_and_infinity():
+@given(transform=hyperlogs, places=PLACES, sizes=arrays(np.float64, 20, elements=st.floats(-12.0, 12.0)))
+@example(transform=Hyperlog(), places=np.linspace(-0.5, 1.5, 40), sizes=np.linspace(-12, 12, 20))
+@example(transform=Hyperlog(1000, 1, 5, -1), places=np.linspace(-0.5, 1.5, 40), sizes=np.linspace(-12, 12, 20))
+@example(transform=Hyperlog(w=1e-6), places=np.linspace(-0.5, 1.5, 40), sizes=np.linspace(-12, 12, 20))
+def test_hyperlog_agrees_with_flowutils(transform, places, sizes):
+    options = {"t": transform.t, "m": transform.m, "w": transform.w, "a": transform.a}
+    shown = transform.inverse(places)
+    theirs = flowutils.hyperlog_inverse(places, None, **options)
+    assert np.abs(shown - theirs).max() <= 1e-12 * (np.abs(shown).max() + transform.t)
+    far = transform.t * 10.0**sizes
+    x = np.concatenate([shown, far, -far, [0.0, transform.t]])
+    theirs = flowutils.hyperlog(x, None, **options)
+    right = theirs != -1  # flowutils gives up here and there, mostly above the top
+    assert (np.abs(transform.apply(x) - theirs) / np.maximum(np.abs(theirs), 1.0))[right].max() <= 1e-12
+
+
+@given(places=PLACES, t=st.sampled_from([1e4, 262144.0, 4194304.0]), w=st.floats(0.25, 1.5), m=st.floats(4.0, 5.0))
+def test_hyperlog_agrees_with_flowutils_on_every_value_of_usual_scales(places, t, w, m):
+    x = Hyperlog(t, w, m).inverse(places)
+    theirs = flowutils.hyperlog(x, None, t=t, w=w, m=m)
+    right = (theirs != -1) | (places < 1)
+    assert np.abs(Hyperlog(t, w, m).apply(x) - theirs)[right].max(initial=0.0) <= 1e-14
+
+
+@pytest.mark.parametrize(
+    ("transform", "peer"), [(Logicle(), flowutils.logicle), (Hyperlog(), flowutils.hyperlog)], ids=["logicle", "hyper"]
+)
+def test_logicle_and_hyperlog_of_nan_and_infinity(transform, peer):
     """NaN and infinities stay what they are (flowutils: -1)."""
     x = np.array([np.nan, np.inf, -np.inf, 1.0])
-    found = Logicle().apply(x)
+    found = transform.apply(x)
     assert np.array_equal(found[:3], x[:3], equal_nan=True)
-    assert flowutils.logicle(x, None)[:3].tolist() == [-1, -1, -1]
-    assert np.array_equal(Logicle().inverse(x)[:3], x[:3], equal_nan=True)
+    assert peer(x, None)[:3].tolist() == [-1, -1, -1]
+    assert np.array_equal(transform.inverse(x)[:3], x[:3], equal_nan=True)
+
+
+def test_closed_forms_of_nan_and_infinity():
+    x = np.array([np.nan, np.inf, -np.inf])
     for transform in (Linear(), Arcsinh()):
-        assert np.array_equal(transform.apply(x)[:3], x[:3], equal_nan=True)
-    assert np.array_equal(Log().apply(x)[:3], [np.nan, np.inf, np.nan], equal_nan=True)
+        assert np.array_equal(transform.apply(x), x, equal_nan=True)
+    assert np.array_equal(Log().apply(x), [np.nan, np.inf, np.nan], equal_nan=True)
 
 
 # --- fifty digits ---------------------------------------------------------------------------------
 
 
-def fifty_digits(transform: Logicle, x: float) -> float:
+def bisect(rises, low, high):
+    for _ in range(180):
+        middle = (low + high) / 2
+        low, high = (low, middle) if rises(middle) > 0 else (middle, high)
+    return low
+
+
+def hyperlog_to_fifty_digits(transform: Hyperlog, x: float) -> float:
+    """The hyperlog of one value by the formulas of Gating-ML 2.0, solved by bisection in decimal arithmetic."""
+    with localcontext() as context:
+        context.prec = 50
+        t, w, m, a = (Decimal(v) for v in (transform.t, transform.w, transform.m, transform.a))
+        total = m + a
+        w, x2 = w / total, a / total
+        x1, x0, b = x2 + w, x2 + 2 * w, total * Decimal(10).ln()
+        ca = (b * x0).exp() / w
+        fa = (b * x1).exp() + ca * x1
+        scale = t / (b.exp() + ca - fa)
+        size = abs(Decimal(x))
+        y = bisect(lambda y: scale * ((b * y).exp() + ca * y - fa) - size, x1, Decimal(500) / b)
+        return float(y if x >= 0 else 2 * x1 - y)
+
+
+def logicle_to_fifty_digits(transform: Logicle, x: float) -> float:
     """The logicle of one value, solved by bisection in decimal arithmetic."""
-
-    def bisect(rises, low, high):
-        for _ in range(180):
-            middle = (low + high) / 2
-            low, high = (low, middle) if rises(middle) > 0 else (middle, high)
-        return low
-
     with localcontext() as context:
         context.prec = 50
         t, w, m, a = (Decimal(v) for v in (transform.t, transform.w, transform.m, transform.a))
@@ -179,7 +253,26 @@ def fifty_digits(transform: Logicle, x: float) -> float:
 )
 def test_logicle_to_fifty_digits(transform):
     x = np.concatenate([transform.inverse(np.linspace(-0.6, 1.6, 12)), transform.t * np.array([0, 1e-9, -1e-4, 1e12])])
-    expected = [fifty_digits(transform, value) for value in x.tolist()]
+    expected = [logicle_to_fifty_digits(transform, value) for value in x.tolist()]
+    assert transform.apply(x).tolist() == pytest.approx(expected, rel=1e-15, abs=1e-14)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        Hyperlog(),
+        Hyperlog(10_000, 1, 4, 1),
+        Hyperlog(4194304, 2.25, 4.5, 0),
+        Hyperlog(1000, 1, 5, -1),
+        Hyperlog(10_000, 0.17, 0.7, -0.02),
+        Hyperlog(262144, 1e-9, 4.5, 0),  # nearly a straight line all the way
+        Hyperlog(112, 3.68, 7.6, -1.89),  # flowutils is 1e-13 off here
+        Hyperlog(1, 3, 12, 2),
+    ],
+)
+def test_hyperlog_to_fifty_digits(transform):
+    x = np.concatenate([transform.inverse(np.linspace(-0.6, 1.6, 12)), transform.t * np.array([0, 1e-9, -1e-4, 1e12])])
+    expected = [hyperlog_to_fifty_digits(transform, value) for value in x.tolist()]
     assert transform.apply(x).tolist() == pytest.approx(expected, rel=1e-15, abs=1e-14)
 
 
@@ -202,8 +295,8 @@ def test_strictly_increasing_and_one_at_the_top(transform, steps):
     assert transform.apply(transform.t) == pytest.approx(1.0, abs=1e-12)
 
 
-@given(transform=logicles())
-def test_logicle_is_finite_and_increasing_for_any_double(transform):
+@given(transform=logicles() | logicles(Hyperlog, st.floats(0.01, 1.0)))
+def test_logicle_and_hyperlog_are_finite_and_increasing_for_any_double(transform):
     tail = [1e20, 1e100, 1e300, 1.7976931348623157e308]
     y = transform.apply([*(-v for v in reversed(tail)), -5e-324, 0.0, 5e-324, *tail])
     assert np.isfinite(y).all()
@@ -214,7 +307,16 @@ def test_logicle_is_finite_and_increasing_for_any_double(transform):
     assert y[0] + y[-1] == pytest.approx(2 * zero)
 
 
-@pytest.mark.parametrize("transform", [Linear(), Log(), Arcsinh(), Logicle()])
+@given(transform=transforms, x=arrays(np.float64, 30, elements=st.floats(-1e9, 1e9)))
+def test_never_decreasing(transform, x):
+    """Where a root is solved for, to within the last bits: values that close may change places."""
+    x = np.sort(np.abs(x) + 1e-3 if isinstance(transform, Log) else x)
+    y = transform.apply(x)
+    rounding = 0.0 if isinstance(transform, Linear | Log | Arcsinh) else 1e-14
+    assert (np.diff(y) >= -rounding * np.maximum(np.abs(y[1:]), 1.0)).all()
+
+
+@pytest.mark.parametrize("transform", EVERY_KIND)
 @pytest.mark.parametrize("shape", [(), (3,), (2, 3), (0,), (2, 0, 3)])
 def test_shapes_and_types(transform, shape):
     x = np.full(shape, 7, np.uint16)
@@ -233,8 +335,9 @@ def test_shapes_and_types(transform, shape):
     ("kind", "parameters", "says"),
     [
         (Linear, {"t": 0}, "t > 0"),
-        (Linear, {"t": 100, "a": -1}, "0 <= a <= t"),
-        (Linear, {"t": 100, "a": 101}, "0 <= a <= t"),
+        (Linear, {"t": 100, "a": -100}, r"t \+ a > 0"),
+        (Linear, {"t": -100, "a": 200}, "t > 0"),
+        (Linear, {"t": 1e308, "a": 1e308}, "finite"),
         (Linear, {"t": float("nan")}, "finite"),
         (Log, {"t": -1}, "t > 0"),
         (Log, {"m": 0}, "m > 0"),
@@ -253,6 +356,14 @@ def test_shapes_and_types(transform, shape):
         (Logicle, {"a": 3.6}, "a <= m - 2w"),
         (Logicle, {"m": 200}, r"m \+ a <= 20"),
         (Logicle, {"w": float("nan")}, "finite"),
+        (Hyperlog, {"t": 0}, "t > 0"),
+        (Hyperlog, {"m": -1}, "m > 0"),
+        (Hyperlog, {"w": 0}, "0 < w"),
+        (Hyperlog, {"w": 2.3}, "w <= m/2"),
+        (Hyperlog, {"a": -0.6}, "-w <= a"),
+        (Hyperlog, {"a": 3.6}, "a <= m - 2w"),
+        (Hyperlog, {"m": 200}, r"m \+ a <= 20"),
+        (Hyperlog, {"w": float("inf")}, "finite"),
     ],
 )
 def test_bad_parameters(kind, parameters, says):
@@ -260,7 +371,7 @@ def test_bad_parameters(kind, parameters, says):
         kind(**parameters)
 
 
-@given(transform=transforms)
+@given(transform=transforms | st.sampled_from(EVERY_KIND))
 def test_dict_round_trip(transform):
     stored = json.loads(json.dumps(transform_to_dict(transform)))
     assert stored["kind"] == transform.kind
@@ -271,7 +382,7 @@ def test_dict_round_trip(transform):
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        ({"kind": "hyperlog"}, "unknown transform 'hyperlog', known: arcsinh, linear, log, logicle"),
+        ({"kind": "biex"}, "unknown transform 'biex', known: arcsinh, flowjo_biex, flowjo_log, hyperlog, linear, log,"),
         ({"t": 1.0}, "unknown transform 'None'"),
         ({"kind": "log", "w": 1.0}, "log transform: .*unexpected keyword argument 'w'"),
         ({"kind": "logicle", "w": 9.0}, "logicle transform needs"),
@@ -282,38 +393,9 @@ def test_dicts_that_are_no_transform(data, says):
         transform_from_dict(data)
 
 
-# --- the width of a logicle -----------------------------------------------------------------------
-
-
-def test_width_by_hand():
-    """100 negatives from -1 to -100: the 5th percentile is -95.05.
-
-    w = (4.5 - log10(262144 / 95.05)) / 2 = (4.5 - 3.4406) / 2 = 0.530, rounded up to 0.75.
-    """
-    negatives = -np.arange(1.0, 101.0)
-    assert (4.5 - log10(262144 / 95.05)) / 2 == pytest.approx(0.5297, abs=1e-4)
-    assert logicle_width(negatives, 262144.0, 4.5) == 0.75
-
-
-@pytest.mark.parametrize(
-    ("reference", "width"),
-    [(1.0, 0.5), (80.0, 0.5), (200.0, 0.75), (1000.0, 1.25), (5000.0, 1.5), (100_000.0, 2.0), (1e9, 2.0)],
-)
-def test_width_follows_the_negatives(reference, width):
-    """Between 0.5 and m / 2 - 0.25 in steps of 0.25."""
-    assert logicle_width(np.full(50, -reference), 262144.0, 4.5) == width
-
-
-def test_few_or_no_negatives_leave_the_width_alone():
-    assert logicle_width(np.empty(0), 262144.0, 4.5) == 0.5
-    assert logicle_width(np.full(19, -1e4), 262144.0, 4.5) == 0.5
-    assert logicle_width(np.full(20, -0.0), 262144.0, 4.5) == 0.5
-
-
-@given(
-    negatives=arrays(np.float64, st.integers(0, 60), elements=st.floats(-1e6, 0.0)),
-    t=TOPS,
-    m=DECADES,
-)
-def test_any_width_makes_a_logicle(negatives, t, m):
-    assert 0.0 <= Logicle(t, logicle_width(negatives, t, m), m).w <= m / 2
+@pytest.mark.parametrize("transform", EVERY_KIND)
+def test_equal_transforms_are_one_key(transform):
+    """Tables are kept by their transform, and strategies travel between processes."""
+    again = pickle.loads(pickle.dumps(transform))
+    assert again == transform and {transform: "kept"}[again] == "kept"
+    assert again.apply(100.0) == transform.apply(100.0)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nti7flow.events.transforms import Arcsinh, Linear, Log, Logicle
+from nti7flow.events.transforms import Arcsinh, FlowJoBiex, FlowJoLog, Hyperlog, Linear, Log, Logicle
 from nti7flow.plot.ticks import decade_label, make_ticks
 
 
@@ -42,6 +42,28 @@ def test_log_has_neither_zero_nor_negative_ticks():
     assert make_ticks(Log(t=1e4, m=4), -0.5, 1.0).labels == ("10⁻²", "10⁻¹", "10⁰", "10¹", "10²", "10³", "10⁴")
 
 
+def test_hyperlog_has_zero_and_decades_of_scale_values():
+    transform = Hyperlog(w=1.5)
+    ticks = make_ticks(transform, -0.1, 1.0)
+    assert ticks.labels == ("−10⁴", "0", "10⁴", "10⁵")
+    assert ticks.major == tuple(transform.apply([-1e4, 0, 1e4, 1e5]))
+
+
+def test_biex_is_labelled_in_scale_values_and_only_where_the_scale_is():
+    """-132 lies at channel 0 and 261,623 at 4096: all below and above lies on the same channels."""
+    ticks = make_ticks(FlowJoBiex(), -400, 4500, gap=0.06)
+    assert ticks.labels == ("−10²", "0", "10²", "10³", "10⁴", "10⁵")
+    assert ticks.major == tuple(FlowJoBiex().apply([-1e2, 0, 1e2, 1e3, 1e4, 1e5]))
+    assert min(ticks.minor) > 0 and max(ticks.minor) < 4096
+
+
+def test_the_log_of_flowjo_begins_at_its_offset():
+    """Four decades from 10: 10 lies at 0, where 1 and 0 would lie too."""
+    ticks = make_ticks(FlowJoLog(10, 4), -0.1, 1.1)
+    assert ticks.labels == ("10¹", "10²", "10³", "10⁴", "10⁵")
+    assert ticks.major == pytest.approx((0, 0.25, 0.5, 0.75, 1))
+
+
 @pytest.mark.parametrize(
     ("low", "high", "labels"),
     [
@@ -65,12 +87,19 @@ def test_labels_of_decades(value, label):
 
 @given(
     transform=st.one_of(
-        st.builds(Logicle, w=st.floats(0, 2)), st.builds(Arcsinh, m=st.floats(2, 6)), st.builds(Log, m=st.floats(2, 6))
+        st.builds(Logicle, w=st.floats(0, 2)),
+        st.builds(Hyperlog, w=st.floats(0.01, 2)),
+        st.builds(Arcsinh, m=st.floats(2, 6)),
+        st.builds(Log, m=st.floats(2, 6)),
+        st.builds(FlowJoLog, decades=st.floats(2, 6)),
+        st.builds(FlowJoBiex, negative=st.floats(0, 1), width=st.floats(-1000, -1)),
     ),
     low=st.floats(-0.2, 0.9),
     span=st.floats(0.1, 1.2),
 )
 def test_any_axis_has_ordered_ticks_within_it(transform, low, span):
+    if isinstance(transform, FlowJoBiex):
+        low, span = 4096 * low, 4096 * span
     ticks = make_ticks(transform, low, low + span)
     assert len(ticks.labels) == len(ticks.major) == len(set(ticks.labels))
     assert (np.diff(ticks.major) >= 0.075 * span - 1e-12).all()

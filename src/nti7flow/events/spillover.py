@@ -181,6 +181,21 @@ class Spillover:
                 )
         return Spillover(tuple(names[d][0] for d in self.detectors), self.matrix, self.source)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether detectors, numbers and source are the same."""
+        if not isinstance(other, Spillover):
+            return NotImplemented
+        same = (self.detectors, self.source) == (other.detectors, other.source)
+        return same and np.array_equal(self.matrix, other.matrix)
+
+    def __hash__(self) -> int:
+        return hash((self.detectors, self.matrix.tobytes(), self.source))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Channels that hold compensated values: the columns of `compensation`."""
+        return self.detectors
+
     def to_dict(self) -> dict[str, object]:
         """Plain values, ready for JSON."""
         return {"detectors": list(self.detectors), "matrix": self.matrix.tolist(), "source": self.source}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import ceil, floor, isfinite, log10
+from math import ceil, floor, inf, isfinite, log10
 
 from nti7flow.events.transforms import Linear, Transform
 
@@ -32,9 +32,11 @@ def make_ticks(transform: Transform, low: float, high: float, *, gap: float = 0.
 
 def _decades(transform: Transform, low: float, high: float, gap: float) -> Ticks:
     """0 and powers of ten as far as there is room for their labels, the rest of each decade as minor ticks."""
+    least, most = (float(transform.inverse(y)) for y in (-inf, inf))
 
     def positions(values: Iterable[float]) -> dict[float, float]:
-        found = {value: float(transform.apply(value)) for value in values}
+        # FlowJo's scales end: all values beyond lie on the same place, where no label would be true.
+        found = {value: float(transform.apply(value)) for value in values if least <= value <= most}
         return {value: y for value, y in found.items() if isfinite(y) and low <= y <= high}
 
     ends = [abs(float(transform.inverse(y))) for y in (low, high)]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nti7flow.events.transforms import Arcsinh, Linear, Log, Logicle, Transform
+from nti7flow.events.transforms import Arcsinh, FlowJoBiex, FlowJoLog, Hyperlog, Linear, Log, Logicle, Transform
+from nti7flow.events.transforms.flowjo import TOP_CHANNEL
 from nti7flow.gating.histogram import Axis
 
 #: An axis begins where all but this fraction of the events lie above; the upper end shows all but one in a thousand.
@@ -17,6 +18,8 @@ LOW_TAIL = 0.005
 LEAST_DECADES = 2.0
 #: Thresholds keep this distance from the ends of the axis, as a fraction of it.
 MARGIN = 0.24
+#: Top of FlowJo's biex scale; the others end at 1.
+CHANNELS = float(TOP_CHANNEL)
 #: White space around the events, as a fraction of their range.
 PADDING = 0.07
 
@@ -55,7 +58,8 @@ def axis_limits(
         return (zero if axis.low + first * axis.width >= zero else low), high
     missing = LEAST_DECADES * _decade(transform) - (high - low)
     if missing > 0:
-        above = min(missing / 2, max(1.05 - high, 0.0))
+        top = CHANNELS if isinstance(transform, FlowJoBiex) else 1.0
+        above = min(missing / 2, max(1.05 * top - high, 0.0))
         low, high = low - (missing - above), high + above
     return low, high
 
@@ -74,6 +78,10 @@ def _decade(transform: Transform) -> float:
     """Width of a decade, display units, where the scale is logarithmic."""
     if isinstance(transform, Log):
         return 1 / transform.m
-    if isinstance(transform, Arcsinh | Logicle):
+    if isinstance(transform, Arcsinh | Logicle | Hyperlog):
         return 1 / (transform.m + transform.a)
+    if isinstance(transform, FlowJoLog):
+        return 1 / transform.decades
+    if isinstance(transform, FlowJoBiex):
+        return CHANNELS / (max(transform.negative, 0.0) + transform.positive)
     return 0.0
