@@ -7,7 +7,8 @@ from pathlib import Path
 import flowkit as fk
 
 from nti7flow.events.transforms import Arcsinh, Linear, Log, Logicle, Transform
-from nti7flow.gating.gates import BooleanGate, Dimension, PolygonGate, RectangleGate
+from nti7flow.gating.dimensions import Dimension
+from nti7flow.gating.gates import BooleanGate, PolygonGate, RectangleGate
 from nti7flow.gating.strategy import GatingStrategy
 
 

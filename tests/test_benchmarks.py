@@ -16,8 +16,9 @@ def test_benchmark_agrees_with_flowkit_on_every_count() -> None:
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    (line,) = [line for line in done.stdout.splitlines() if "FlowKit)" in line]
-    assert "same counts" in line
+    assert "DIFFER" not in done.stdout
+    lines = [line for line in done.stdout.splitlines() if line.startswith(("nti7flow", "FlowKit"))]
+    assert len(lines) == 4 and all("same counts" in line for line in lines), done.stdout
 
 
 def test_benchmark_of_reading_compares_what_all_readers_return() -> None:

@@ -8,7 +8,8 @@ import pytest
 from nti7flow.counting.fractions import add_notes, count_populations
 from nti7flow.events.spillover import Spillover
 from nti7flow.events.transforms import Linear
-from nti7flow.gating.gates import BooleanGate, Dimension, Operand, RectangleGate
+from nti7flow.gating.dimensions import Dimension
+from nti7flow.gating.gates import BooleanGate, Operand, RectangleGate
 from nti7flow.gating.strategy import SEVERITY, GatingStrategy, Members, Population
 
 GATE = RectangleGate((Dimension("FL1-A", "CD3", False, Linear(1000.0)),), (0.5,), (None,))
@@ -37,9 +38,9 @@ def test_worked_by_hand():
         population("singlets"),
         population("lymphocytes", "singlets"),
         population("t_cells", "lymphocytes"),
-        population("cd4_t", "t_cells", gate=boolean("cd4", "not cd8")),
         population("cd4", "t_cells"),
         population("cd8", "t_cells"),
+        population("cd4_t", "t_cells", gate=boolean("cd4", "not cd8")),
         population("monocytes", "singlets"),
     ]
     sizes = {"singlets": 900, "lymphocytes": 400, "t_cells": 300, "cd4_t": 120, "cd4": 150, "cd8": 90, "monocytes": 45}
@@ -173,3 +174,23 @@ def test_counting_changes_nothing():
     with pytest.raises(AttributeError):
         count(populations, sizes)["t_cells"].n_events = 4
     assert replace(count(populations, sizes)["t_cells"], n_events=4).n_events == 4
+
+
+def test_path_of_a_population_that_is_called_by_its_path_is_not_doubled():
+    populations = [
+        Population("Live", "Live", None, GATE, "ok"),
+        Population("Live/T", "T", "Live", GATE, "ok"),
+        Population("Live/T/CD4", "CD4", "Live/T", GATE, "ok"),
+        Population("CD8", "CD8", "Live/T", GATE, "ok"),
+        Population("CD4+/CD8+", "CD4+/CD8+", "Live/T", GATE, "ok"),
+        Population("naive/early", "Naive", "CD8", GATE, "ok"),
+    ]
+    counts = count(populations, dict.fromkeys((p.id for p in populations), 5))
+    assert [c.path for c in counts.values()] == [
+        "/Live",
+        "/Live/T",
+        "/Live/T/CD4",
+        "/Live/T/CD8",
+        "/Live/T/CD4+/CD8+",
+        "/Live/T/CD8/naive/early",
+    ]

@@ -7,8 +7,9 @@ import pytest
 from toys import dimensions, place_and_judge
 
 from nti7flow.events.transforms import Linear, Logicle
+from nti7flow.gating.dimensions import Dimension
 from nti7flow.gating.fit import N_REPLICATES, fit_gate, make_gate, make_replicates, seed_for, thresholds_of
-from nti7flow.gating.gates import Dimension, PolygonGate, RectangleGate
+from nti7flow.gating.gates import PolygonGate, RectangleGate
 from nti7flow.gating.histogram import Histogram, fit_axis
 from nti7flow.gating.methods.registry import Method, Parameters, Placement
 

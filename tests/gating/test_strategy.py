@@ -13,7 +13,8 @@ from nti7flow.events.spillover import Spillover, spillover_for
 from nti7flow.events.stored import EventsInMemory, Survey
 from nti7flow.events.transforms import Linear
 from nti7flow.gating import values
-from nti7flow.gating.gates import BooleanGate, Dimension, Operand, PolygonGate, RectangleGate
+from nti7flow.gating.dimensions import Dimension
+from nti7flow.gating.gates import BooleanGate, Operand, PolygonGate, RectangleGate
 from nti7flow.gating.resolve import Resolution
 from nti7flow.gating.strategy import SEVERITY, SEVERITY_ORDER, STATUSES, GatingStrategy, Members, Population
 from nti7flow.gating.template import load_template

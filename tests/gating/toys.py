@@ -9,8 +9,8 @@ from nti7flow.counting.fractions import count_populations
 from nti7flow.events.fcs import read_fcs, write_events
 from nti7flow.events.spillover import Spillover
 from nti7flow.events.transforms import Linear
+from nti7flow.gating.dimensions import Dimension
 from nti7flow.gating.fit import fit_gate, make_replicates
-from nti7flow.gating.gates import Dimension
 from nti7flow.gating.histogram import Histogram, fit_axis
 from nti7flow.gating.methods import find_method
 from nti7flow.gating.resolve import Resolution

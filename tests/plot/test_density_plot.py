@@ -7,7 +7,8 @@ from reading import assert_labels_are_apart_and_inside, gate_lines, label_words,
 from nti7flow.errors import UnknownMarker
 from nti7flow.events.spillover import Spillover
 from nti7flow.events.transforms import Linear
-from nti7flow.gating.gates import Dimension, RectangleGate
+from nti7flow.gating.dimensions import Dimension
+from nti7flow.gating.gates import RectangleGate
 from nti7flow.plot import density
 
 

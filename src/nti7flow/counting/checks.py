@@ -11,7 +11,8 @@ from nti7flow.events.codes import MORE_DATA_SETS
 from nti7flow.events.fcs import count_data_sets
 from nti7flow.events.notes import Note
 from nti7flow.events.sample import Sample
-from nti7flow.events.spillover import CONDITION_LIMIT, Spillover
+from nti7flow.events.spectrum import Matrix
+from nti7flow.events.spillover import CONDITION_LIMIT
 from nti7flow.gating.strategy import Severity
 
 #: Unassigned lymphocytes, % of lymphocytes: above the first worth knowing, above the second worth a look.
@@ -61,9 +62,12 @@ def sample_flags(notes: dict[Note, Severity]) -> dict[str, Severity]:
 
 
 def check_sample(
-    sample: Sample, spillover: Spillover, counts: Sequence[Count], notes: dict[Note, Severity]
+    sample: Sample, spillover: Matrix, counts: Sequence[Count], notes: dict[Note, Severity]
 ) -> Iterator[Check]:
-    """Check one gated tube; ``notes`` are those of the reader as `judge_notes` judged them."""
+    """Check one gated tube; ``notes`` are those of the reader as `judge_notes` judged them.
+
+    ``spillover`` is what it was compensated by; of several matrices that with the largest condition number.
+    """
     condition = spillover.condition_number
     worst: Severity = "review" if condition > CONDITION_LIMIT else ""
     yield Check("spillover_condition_number", condition, CONDITION_LIMIT, worst)

@@ -6,10 +6,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from nti7flow.gating.gates import BooleanGate
-from nti7flow.gating.strategy import SEVERITY, SEVERITY_ORDER, GatingStrategy, Members, Population, Severity, Status
+from nti7flow.gating.strategy import (
+    NOT_AN_ELLIPSOID,
+    NOT_COMPENSATED,
+    SEVERITY,
+    SEVERITY_ORDER,
+    GatingStrategy,
+    Members,
+    Population,
+    Severity,
+    Status,
+)
 
 #: Population that percent_lymphocytes refers to.
 LYMPHOCYTES = "lymphocytes"
+#: Flags of a gate that make its count, and every count that rests on it, one for review.
+UNCERTAIN = frozenset({"unstable_gate", NOT_COMPENSATED, NOT_AN_ELLIPSOID})
 #: Parent, in the tables, of what is gated from all events.
 ROOT = "root"
 
@@ -62,7 +74,10 @@ def count_populations(
         Flags of the sample itself with their severities, such as ``{"file_FCS049": "review"}``; they go to every count.
     """
     by_id = {population.id: population for population in strategy.populations}
-    return [add_notes(_count(population, by_id, members), notes or {}) for population in strategy.populations]
+    # Asked once: in a chain of thousands of gates without a flag, each would ask all those above it.
+    quiet = all(p.status == "ok" and not p.flags for p in strategy.populations)
+    counts = (_count(population, by_id, members, inherits=not quiet) for population in strategy.populations)
+    return [add_notes(count, notes or {}) for count in counts]
 
 
 def add_notes(count: Count, notes: Mapping[str, Severity]) -> Count:
@@ -74,18 +89,18 @@ def add_notes(count: Count, notes: Mapping[str, Severity]) -> Count:
     )
 
 
-def _count(population: Population, by_id: dict[str, Population], members: Members) -> Count:
+def _count(population: Population, by_id: dict[str, Population], members: Members, *, inherits: bool) -> Count:
     ancestors = list(_ancestors(population, by_id))
     n_events = _size(members, population.id)
     n_parent = _size(members, population.parent)
     within = any(p.id == LYMPHOCYTES for p in (population, *ancestors))
     n_lymphocytes = _size(members, LYMPHOCYTES) if within and LYMPHOCYTES in by_id else None
-    rests_on = list(_rests_on(population, by_id))
+    rests_on = list(_rests_on(population, by_id)) if inherits else [population]
     severities = [SEVERITY[p.status] for p in rests_on] + [_of_flags(p, population) for p in rests_on]
     inherited = [
         f"{p.id}:{flag}" for p in rests_on if p is not population for flag in p.flags if not flag.startswith("parent_")
     ]
-    path = "/".join(["", *(p.id for p in reversed(ancestors)), population.id])
+    path = "/".join(["", *(_step(p) for p in reversed(ancestors)), _step(population)])
     return Count(
         population=population.id,
         label=population.label,
@@ -102,13 +117,18 @@ def _count(population: Population, by_id: dict[str, Population], members: Member
     )
 
 
+def _step(population: Population) -> str:
+    """Name of a population within a path: its id, of which only the end where the id is a path itself."""
+    return population.label if population.id.endswith(f"/{population.label}") else population.id
+
+
 def _of_flags(flagged: Population, counted: Population) -> Severity:
     """Severity that a flag of one population gives to the count of another that rests on it.
 
-    An unstable gate makes everything below it uncertain. An impure one is wrong itself; what is below is sorted out by
-    its own marker, and only told.
+    An unstable gate makes everything below it uncertain, as does one that was to be compensated and could not be. An
+    impure one is wrong itself; what is below is sorted out by its own marker, and only told.
     """
-    if "unstable_gate" in flagged.flags:
+    if UNCERTAIN.intersection(flagged.flags):
         return "review"
     if "impure_gate" in flagged.flags:
         return "review" if flagged is counted else "info"

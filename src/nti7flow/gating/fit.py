@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from nti7flow.gating.gates import Dimension, GeometricGate, PolygonGate, RectangleGate
+from nti7flow.gating.dimensions import Dimension
+from nti7flow.gating.gates import PlacedGate, PolygonGate, RectangleGate
 from nti7flow.gating.histogram import Histogram
 from nti7flow.gating.methods.registry import Method, Parameters, Placement
 from nti7flow.gating.strategy import Status
@@ -114,14 +115,14 @@ def _spread(placement: Placement, replicates: list[Placement]) -> float:
     return float(np.std(bounds))
 
 
-def make_gate(placement: Placement, dimensions: tuple[Dimension, ...]) -> GeometricGate:
+def make_gate(placement: Placement, dimensions: tuple[Dimension, ...]) -> PlacedGate:
     """Return the plain geometry of a placement."""
     if placement.vertices is not None:
         return PolygonGate((dimensions[0], dimensions[1]), placement.vertices)
     return RectangleGate(dimensions[:1], (placement.lower,), (placement.upper,))
 
 
-def thresholds_of(gate: GeometricGate) -> dict[str, Any]:
+def thresholds_of(gate: PlacedGate) -> dict[str, Any]:
     """Bounds by marker, or the outline, in display units and (for bounds) scale values."""
     if isinstance(gate, PolygonGate):
         x, y = gate.dimensions

@@ -1,63 +1,38 @@
 """Gates: plain geometry, and which events lie inside. Gating-ML 2.0 semantics.
 
 Bounds and vertices are in display units, that is, after compensation and transform. Lower bounds are inclusive,
-upper bounds exclusive; an event with NaN in any dimension is outside.
+upper bounds exclusive; an event with NaN in a bounded dimension is outside, and inside the complement of the gate.
+Wherever FlowKit has the same gate, the same events are in it, those exactly on an edge too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nti7flow.events.transforms import Transform, transform_from_dict, transform_to_dict
+from nti7flow.gating.dimensions import AnyDimension, dimension_from_dict
+from nti7flow.gating.polygon import points_inside
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Dimension:
-    """One axis of a gate: a channel, whether it is compensated, and its display transform.
+class RectangleGate:
+    """``lower <= y < upper`` in every dimension; None is no bound. With one dimension it is a range gate.
 
-    Belongs to the gate and not to the sample, so that raw and compensated gates live in one strategy.
+    With ``complement`` it holds the events outside, as gates of FlowJo may.
     """
 
-    detector: str
-    marker: str
-    compensated: bool
-    transform: Transform
-
-    @property
-    def title(self) -> str:
-        """Name for axes and tables."""
-        return self.marker or self.detector
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return {
-            "detector": self.detector,
-            "marker": self.marker,
-            "compensated": self.compensated,
-            "transform": transform_to_dict(self.transform),
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Dimension:
-        """Rebuild from `to_dict`."""
-        return cls(data["detector"], data["marker"], data["compensated"], transform_from_dict(data["transform"]))
-
-
-@dataclass(frozen=True, slots=True)
-class RectangleGate:
-    """``lower <= y < upper`` in every dimension; None is no bound. With one dimension it is a range gate."""
-
-    dimensions: tuple[Dimension, ...]
+    dimensions: tuple[AnyDimension, ...]
     lower: tuple[float | None, ...]
     upper: tuple[float | None, ...]
+    complement: bool = False
 
     def __post_init__(self) -> None:
         if not len(self.dimensions) == len(self.lower) == len(self.upper) > 0:
@@ -70,33 +45,40 @@ class RectangleGate:
 
     def contains(self, y: Floats) -> Bools:
         """Say which of the display values ``y`` (n, n_dimensions) are inside, shape (n,)."""
-        inside = np.ones(len(y), np.bool_)
-        for i, (low, high) in enumerate(zip(self.lower, self.upper, strict=True)):
-            column = y[:, i]
-            if low is None and high is None:
-                inside &= ~np.isnan(column)
-            if low is not None:
-                inside &= column >= low
-            if high is not None:
-                inside &= column < high
-        return inside
+        inside = _within(y, self.lower, self.upper)
+        return ~inside if self.complement else inside
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        return {
+        plain = {
             "kind": "rectangle",
             "dimensions": [dimension.to_dict() for dimension in self.dimensions],
             "lower": list(self.lower),
             "upper": list(self.upper),
         }
+        return plain | {"complement": True} if self.complement else plain
+
+
+def _within(y: Floats, lower: tuple[float | None, ...], upper: tuple[float | None, ...]) -> Bools:
+    inside = np.ones(len(y), np.bool_)
+    for i, (low, high) in enumerate(zip(lower, upper, strict=True)):
+        if low is not None:
+            inside &= y[:, i] >= low
+        if high is not None:
+            inside &= y[:, i] < high
+    return inside
 
 
 @dataclass(frozen=True, slots=True)
 class PolygonGate:
-    """Inside a polygon in two dimensions, by the even-odd rule; it closes itself."""
+    """Inside a polygon in two dimensions, by the even-odd rule; it closes itself.
 
-    dimensions: tuple[Dimension, Dimension]
+    Left and lower edges are inside, right and upper ones are not. With ``complement`` it holds the events outside.
+    """
+
+    dimensions: tuple[AnyDimension, AnyDimension]
     vertices: tuple[tuple[float, float], ...]
+    complement: bool = False
 
     def __post_init__(self) -> None:
         if len(self.dimensions) != 2:
@@ -110,68 +92,146 @@ class PolygonGate:
         low, high = vertices.min(axis=0), vertices.max(axis=0)
         inside: Bools = ((y >= low) & (y <= high)).all(axis=1)
         candidates = np.flatnonzero(inside)
-        inside[candidates] = _inside(vertices, y[candidates, 0], y[candidates, 1])
+        inside[candidates] = points_inside(vertices, y[candidates, 0], y[candidates, 1])
+        return ~inside if self.complement else inside
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        plain = {
+            "kind": "polygon",
+            "dimensions": [dimension.to_dict() for dimension in self.dimensions],
+            "vertices": [list(vertex) for vertex in self.vertices],
+        }
+        return plain | {"complement": True} if self.complement else plain
+
+
+@dataclass(frozen=True, slots=True)
+class EllipsoidGate:
+    """Points whose squared Mahalanobis distance from ``mean`` is at most ``distance_square``; the edge is inside.
+
+    Attributes
+    ----------
+    mean : tuple of float
+        Centre, display units, one per dimension.
+    covariance : tuple of tuple of float
+        Shape (n_dimensions, n_dimensions). Symmetric ones must be positive definite. One that is not symmetric is no
+        covariance, but Gating-ML's own conformance set has one and says which events it holds: the same formula is
+        applied, and `is_ellipsoid` tells.
+    distance_square : float
+        Above 0.
+    """
+
+    dimensions: tuple[AnyDimension, ...]
+    mean: tuple[float, ...]
+    covariance: tuple[tuple[float, ...], ...]
+    distance_square: float
+
+    def __post_init__(self) -> None:
+        n = len(self.dimensions)
+        if n < 2 or len(self.mean) != n or [len(row) for row in self.covariance] != [n] * n:
+            raise ValueError("an ellipsoid gate needs two or more dimensions, a mean and a row of covariance for each")
+        matrix = np.asarray(self.covariance)
+        if not (np.isfinite(matrix).all() and np.isfinite(self.mean).all()):
+            raise ValueError("the mean and the covariance matrix of an ellipsoid gate must be finite numbers")
+        # Programs write covariances with a few digits, and each triangle may be rounded for itself.
+        symmetric = np.allclose(matrix, matrix.T, rtol=1e-6, atol=0.0)
+        if symmetric and not self.is_ellipsoid:
+            raise ValueError("the covariance matrix of an ellipsoid gate is not positive definite")
+        with np.errstate(all="ignore"):  # in units of each axis: whatever those are, a matrix is singular or not
+            scale = np.sqrt(np.abs(matrix.diagonal()))
+            condition = np.linalg.cond(np.nan_to_num(matrix / np.outer(scale, scale), nan=0.0, posinf=0.0))
+        if not condition < 1 / np.finfo(float).eps:
+            raise ValueError("the covariance matrix of an ellipsoid gate is singular")
+        if not (np.isfinite(self.distance_square) and self.distance_square > 0):
+            raise ValueError(f"the distance square of an ellipsoid gate must be above 0, found {self.distance_square}")
+
+    @property
+    def is_ellipsoid(self) -> bool:
+        """Whether the covariance is positive definite; if not, the gate holds an unbounded region."""
+        matrix = np.asarray(self.covariance)
+        return bool(np.linalg.eigvalsh((matrix + matrix.T) / 2).min() > 0)
+
+    def contains(self, y: Floats) -> Bools:
+        """Say which of the display values ``y`` (n, n_dimensions) are inside, shape (n,)."""
+        inverse = np.linalg.inv(np.asarray(self.covariance))
+        offsets = [y[:, i] - centre for i, centre in enumerate(self.mean)]
+        distance = np.zeros(len(y))
+        # Sums in a fixed order, not matrix products: a distance never depends on how many events there are.
+        with np.errstate(invalid="ignore", over="ignore"):
+            for j, offset in enumerate(offsets):
+                turned = np.zeros(len(y))
+                for i, other in enumerate(offsets):
+                    turned += other * inverse[i, j]
+                distance += turned * offset
+        inside: Bools = distance <= self.distance_square
         return inside
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return {
-            "kind": "polygon",
+            "kind": "ellipsoid",
             "dimensions": [dimension.to_dict() for dimension in self.dimensions],
-            "vertices": [list(vertex) for vertex in self.vertices],
+            "mean": list(self.mean),
+            "covariance": [list(row) for row in self.covariance],
+            "distance_square": self.distance_square,
         }
 
 
-#: Cells per side of the grid that spares most points the walk round the outline, and from how many points it pays.
-GRID, WORTH_A_GRID = 64, 20_000
+@dataclass(frozen=True, slots=True)
+class QuadrantGate:
+    """One quadrant of a set: dividers cut each dimension into intervals, and a quadrant is a choice of intervals.
 
+    Quadrants of one set share ``name``, ``dimensions`` and ``dividers``, so that they move together; each is the gate
+    of a population of its own. Gating-ML allows any number of dimensions and of dividers on each.
 
-def _inside(vertices: Floats, px: Floats, py: Floats) -> Bools:
-    """Points inside a polygon, exactly as `_even_odd`, but quickly for many points.
-
-    The bounding box is divided into cells. All points of a cell that no edge comes near are on the same side as its
-    centre; only the others are tested one by one.
+    Attributes
+    ----------
+    name : str
+        Name of the set.
+    dividers : tuple of tuple of float
+        For each dimension its dividing values, ascending, display units.
+    interval : tuple of (int or None)
+        For each dimension which interval, from 0 below the first divider; None is any.
     """
-    if len(px) < WORTH_A_GRID:
-        return _even_odd(vertices, px, py)
-    low, size = vertices.min(axis=0), np.ptp(vertices, axis=0)
-    scale = GRID / np.where(size > 0, size, 1.0)
-    crossed = np.zeros((GRID, GRID), np.bool_)
-    corners = np.floor((vertices - low) * scale).astype(np.intp)
-    for (x1, y1), (x2, y2) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        # One cell more on every side: rounding may put a point into the cell next to its own.
-        columns = slice(max(min(x1, x2) - 1, 0), max(x1, x2) + 2)
-        crossed[columns, max(min(y1, y2) - 1, 0) : max(y1, y2) + 2] = True
-    centres = np.meshgrid(*(low[i] + (np.arange(GRID) + 0.5) / scale[i] for i in (0, 1)), indexing="ij")
-    sides = _even_odd(vertices, centres[0].ravel(), centres[1].ravel())
-    cell = np.minimum((px - low[0]) * scale[0], GRID - 1).astype(np.intp) * GRID
-    cell += np.minimum((py - low[1]) * scale[1], GRID - 1).astype(np.intp)
-    inside: Bools = sides[cell]
-    near = np.flatnonzero(crossed.ravel()[cell])
-    inside[near] = _even_odd(vertices, px[near], py[near])
-    return inside
 
+    name: str
+    dimensions: tuple[AnyDimension, ...]
+    dividers: tuple[tuple[float, ...], ...]
+    interval: tuple[int | None, ...]
 
-def _even_odd(vertices: Floats, px: Floats, py: Floats) -> Bools:
-    """Count, edge by edge, how often a ray from each point to +x crosses the outline; points on it are inside.
+    def __post_init__(self) -> None:
+        if not len(self.dimensions) == len(self.dividers) == len(self.interval) > 0:
+            raise ValueError("a quadrant needs one set of dividers and one interval per dimension")
+        for dimension, values, i in zip(self.dimensions, self.dividers, self.interval, strict=True):
+            if not (values and np.isfinite(values).all() and all(a < b for a, b in pairwise(values))):
+                raise ValueError(f"quadrants on {dimension.title}: dividers must be finite numbers in ascending order")
+            if i is not None and not 0 <= i <= len(values):
+                raise ValueError(f"quadrants on {dimension.title}: {len(values)} dividers make no interval {i}")
 
-    Points are taken in the order of y, so that an edge meets only those at its own height.
-    """
-    order = np.argsort(py, kind="stable")
-    xs, ys = px[order], py[order]
-    crossings = np.zeros(len(px), np.bool_)
-    on_edge = np.zeros(len(px), np.bool_)
-    for (x1, y1), (x2, y2) in zip(vertices, np.roll(vertices, -1, axis=0), strict=True):
-        level = slice(*np.searchsorted(ys, (min(y1, y2), np.nextafter(max(y1, y2), np.inf))))
-        x, y = xs[level], ys[level]
-        # Sign of the cross product: which side of the edge the point is on.
-        side = (x2 - x1) * (y - y1) - (x - x1) * (y2 - y1)
-        spans = (y1 > y) != (y2 > y)
-        crossings[level] ^= spans & ((side > 0) == (y2 > y1))
-        on_edge[level] |= (side == 0) & (x >= min(x1, x2)) & (x <= max(x1, x2))
-    inside = np.empty(len(px), np.bool_)
-    inside[order] = crossings | on_edge
-    return inside
+    @property
+    def lower(self) -> tuple[float | None, ...]:
+        """Lower bounds, inclusive, one per dimension."""
+        return tuple(v[i - 1] if i else None for v, i in zip(self.dividers, self.interval, strict=True))
+
+    @property
+    def upper(self) -> tuple[float | None, ...]:
+        """Upper bounds, exclusive, one per dimension."""
+        pairs = zip(self.dividers, self.interval, strict=True)
+        return tuple(v[i] if i is not None and i < len(v) else None for v, i in pairs)
+
+    def contains(self, y: Floats) -> Bools:
+        """Say which of the display values ``y`` (n, n_dimensions) are inside, shape (n,)."""
+        return _within(y, self.lower, self.upper)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "kind": "quadrant",
+            "name": self.name,
+            "dimensions": [dimension.to_dict() for dimension in self.dimensions],
+            "dividers": [list(values) for values in self.dividers],
+            "interval": list(self.interval),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +267,17 @@ class BooleanGate:
         return {"kind": "boolean", "operator": self.operator, "operands": operands}
 
 
-GeometricGate = RectangleGate | PolygonGate
-Gate = RectangleGate | PolygonGate | BooleanGate
+#: What a method can place; the other kinds come in with a strategy made elsewhere.
+PlacedGate = RectangleGate | PolygonGate
+GeometricGate = RectangleGate | PolygonGate | EllipsoidGate | QuadrantGate
+Gate = GeometricGate | BooleanGate
+
+
+def with_dimensions(gate: GeometricGate, dimensions: Sequence[AnyDimension]) -> GeometricGate:
+    """Return the same geometry on other dimensions, as many as there were."""
+    if isinstance(gate, PolygonGate):
+        return replace(gate, dimensions=(dimensions[0], dimensions[1]))
+    return replace(gate, dimensions=tuple(dimensions))
 
 
 def gate_from_dict(data: Mapping[str, Any]) -> Gate:
@@ -217,9 +286,16 @@ def gate_from_dict(data: Mapping[str, Any]) -> Gate:
     if kind == "boolean":
         operands = tuple(Operand(o["population"], o["negated"]) for o in data["operands"])
         return BooleanGate(data["operator"], operands)
-    dimensions = tuple(Dimension.from_dict(d) for d in data["dimensions"])
+    dimensions = tuple(dimension_from_dict(d) for d in data.get("dimensions", ()))
     if kind == "rectangle":
-        return RectangleGate(dimensions, tuple(data["lower"]), tuple(data["upper"]))
+        return RectangleGate(dimensions, tuple(data["lower"]), tuple(data["upper"]), data.get("complement", False))
     if kind == "polygon":
-        return PolygonGate((dimensions[0], dimensions[1]), tuple((v[0], v[1]) for v in data["vertices"]))
+        vertices = tuple((v[0], v[1]) for v in data["vertices"])
+        return PolygonGate((dimensions[0], dimensions[1]), vertices, data.get("complement", False))
+    if kind == "ellipsoid":
+        covariance = tuple(tuple(row) for row in data["covariance"])
+        return EllipsoidGate(dimensions, tuple(data["mean"]), covariance, data["distance_square"])
+    if kind == "quadrant":
+        dividers = tuple(tuple(values) for values in data["dividers"])
+        return QuadrantGate(data["name"], dimensions, dividers, tuple(data["interval"]))
     raise ValueError(f"unknown gate kind '{kind}'")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nti7flow.errors import UnknownMarker
-from nti7flow.gating.gates import BooleanGate, Dimension
+from nti7flow.events.transforms import Linear
+from nti7flow.gating.dimensions import AnyDimension, Dimension, dimension_from_dict
+from nti7flow.gating.gates import BooleanGate
 from nti7flow.gating.histogram import Axis, Histogram
 from nti7flow.gating.resolve import Resolution
 from nti7flow.gating.specs import FittedSpec, PopulationSpec
+from nti7flow.gating.strategy import GatingStrategy, Members, Population
 from nti7flow.gating.values import DisplayValues
 
 N_BINS = 256
@@ -29,7 +32,7 @@ class Panel2D:
         Whose events are shown; None is all events.
     populations : tuple of str
         Ids of the populations whose gates are drawn here, in template order.
-    x, y : Dimension
+    x, y : AnyDimension
         Channel and transform of each axis.
     x_axis, y_axis : Axis
         Bins in display units.
@@ -41,8 +44,8 @@ class Panel2D:
 
     parent: str | None
     populations: tuple[str, ...]
-    x: Dimension
-    y: Dimension
+    x: AnyDimension
+    y: AnyDimension
     x_axis: Axis
     y_axis: Axis
     cells: NDArray[np.int32]
@@ -71,7 +74,7 @@ class Panel2D:
         counts: NDArray[np.int32],
     ) -> Panel2D:
         """Rebuild from `axes_to_dict` and the stored arrays."""
-        x, y = (Dimension.from_dict(axes[name]) for name in ("x", "y"))
+        x, y = (dimension_from_dict(axes[name]) for name in ("x", "y"))
         x_axis, y_axis = (
             Axis(dimension.title, axes[name]["low"], axes[name]["high"], axes[name]["n_bins"])
             for name, dimension in (("x", x), ("y", y))
@@ -85,36 +88,64 @@ def make_panels(resolution: Resolution) -> list[Panel2D]:
     A gate that could not be placed is no reason not to look: its plot is made all the same, where its parent has
     events.
     """
-    groups: dict[tuple[str | None, str, str], list[str]] = {}
-    axes: dict[tuple[str | None, str, str], tuple[Dimension, Dimension]] = {}
-    for spec in resolution.template.populations:
-        population = resolution.populations[spec.id]
-        dimensions = _plot_dimensions(resolution, spec)
-        if (
-            dimensions is None
-            or population.status == "not_in_panel"
-            or resolution.members.rows(population.parent) is None
-        ):
+    populations = (resolution.populations[spec.id] for spec in resolution.template.populations)
+    plots = zip(
+        populations, (_plot_dimensions(resolution, spec) for spec in resolution.template.populations), strict=True
+    )
+    return _panels(resolution.values, resolution.members, plots)
+
+
+def strategy_panels(values: DisplayValues, members: Members, strategy: GatingStrategy) -> list[Panel2D]:
+    """Histograms for the density plots of a strategy: each gate on its first two dimensions.
+
+    A gate in one dimension is drawn against side scatter, or against the first other channel there is.
+    """
+    scatter = [channel for channel in values.sample.panel.channels if channel.role != "time"]
+    scatter.sort(key=lambda channel: "SSC" not in channel.targets)
+    plots: list[tuple[Population, tuple[AnyDimension, AnyDimension] | None]] = []
+    for population in strategy.populations:
+        if population.gate is None or isinstance(population.gate, BooleanGate):
+            plots.append((population, None))
             continue
-        key = (population.parent, dimensions[0].detector, dimensions[1].detector)
-        groups.setdefault(key, []).append(spec.id)
-        axes[key] = dimensions
+        first, *others = population.gate.dimensions
+        other = next((d for d in others if d.axis != first.axis), None)
+        for channel in scatter:
+            if other is None and channel.detector not in first.detectors:
+                other = Dimension(channel.detector, channel.marker, False, Linear(channel.top, 0.0))
+        plots.append((population, None if other is None else (first, other)))
+    return _panels(values, members, plots)
+
+
+def _panels(
+    values: DisplayValues,
+    members: Members,
+    plots: Iterable[tuple[Population, tuple[AnyDimension, AnyDimension] | None]],
+) -> list[Panel2D]:
+    groups: dict[tuple[object, ...], list[str]] = {}
+    shown: dict[tuple[object, ...], tuple[str | None, tuple[AnyDimension, AnyDimension]]] = {}
+    for population, dimensions in plots:
+        if dimensions is None or population.status == "not_in_panel" or members.rows(population.parent) is None:
+            continue
+        key: tuple[object, ...] = (population.parent, dimensions[0].axis, dimensions[1].axis)
+        groups.setdefault(key, []).append(population.id)
+        shown[key] = (population.parent, dimensions)
     panels = []
-    for key, populations in groups.items():
-        rows = resolution.members.rows(key[0])
+    for plot, populations in groups.items():
+        parent, dimensions = shown[plot]
+        rows = members.rows(parent)
         assert rows is not None
-        panels.append(panel_of(resolution.values, key[0], rows, axes[key], populations))
+        panels.append(panel_of(values, parent, rows, dimensions, populations))
     return panels
 
 
-def _plot_dimensions(resolution: Resolution, spec: PopulationSpec) -> tuple[Dimension, Dimension] | None:
+def _plot_dimensions(resolution: Resolution, spec: PopulationSpec) -> tuple[AnyDimension, AnyDimension] | None:
     """Axes a population is drawn on: those of the template, else its gate's, else its marker against side scatter."""
     gate = resolution.populations[spec.id].gate
     try:
         if spec.plot is not None:
             return resolution.dimension(spec.plot[0]), resolution.dimension(spec.plot[1])
         if gate is None and isinstance(spec.gate, FittedSpec):
-            dimensions = resolution.dimensions(spec.gate)
+            dimensions: tuple[AnyDimension, ...] = resolution.dimensions(spec.gate)
         elif gate is None or isinstance(gate, BooleanGate):
             return None
         else:
@@ -128,7 +159,7 @@ def panel_of(
     values: DisplayValues,
     parent: str | None,
     rows: NDArray[np.intp],
-    dimensions: tuple[Dimension, Dimension],
+    dimensions: tuple[AnyDimension, AnyDimension],
     populations: Sequence[str],
 ) -> Panel2D:
     """Return the histogram of some events of a sample on two axes.
@@ -141,7 +172,7 @@ def panel_of(
         Name of the events shown.
     rows : ndarray of int, shape (n_events,)
         Which they are.
-    dimensions : tuple of Dimension
+    dimensions : tuple of AnyDimension
         x and y.
     populations : sequence of str
         Populations whose gates are to be drawn.

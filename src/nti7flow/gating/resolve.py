@@ -17,8 +17,9 @@ import numpy as np
 from nti7flow.errors import ConfigError, UnknownMarker
 from nti7flow.events.sample import Sample
 from nti7flow.events.spillover import Spillover
+from nti7flow.gating.dimensions import Dimension
 from nti7flow.gating.fit import Fitted, GateFit, fit_gate, make_gate, make_replicates, seed_for, thresholds_of
-from nti7flow.gating.gates import BooleanGate, Dimension, Gate, Operand, PolygonGate, RectangleGate
+from nti7flow.gating.gates import BooleanGate, Gate, Operand, PolygonGate, RectangleGate
 from nti7flow.gating.histogram import Histogram, fit_axis
 from nti7flow.gating.methods import find_method
 from nti7flow.gating.methods.registry import Parameters

@@ -12,7 +12,7 @@ from nti7flow.events.panel import Channel, Panel
 from nti7flow.events.sample import Sample
 from nti7flow.events.spillover import Spillover
 from nti7flow.events.transforms import logicle_width
-from nti7flow.gating.gates import Dimension
+from nti7flow.gating.dimensions import Dimension
 from nti7flow.gating.specs import ScaleSpec, TemplateSpec
 from nti7flow.gating.values import scale_values
 

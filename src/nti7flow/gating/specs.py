@@ -45,6 +45,10 @@ class ScaleSpec(Spec):
     def transform(self, top: float, width: float) -> Transform:
         """Return the transform for a top and width that are known; raises ValueError where there is none."""
         if self.kind == "linear":
+            if not 0 <= self.negative <= top:  # Linear itself takes more: what FlowJo's workspaces hold
+                raise ValueError(
+                    f"linear transform needs 0 <= negative <= top, found negative={self.negative}, top={top}"
+                )
             return Linear(top, self.negative)
         if self.kind == "log":
             return Log(top, self.decades)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nti7flow.errors import StoreError
+from nti7flow.errors import MissingSpillover, StoreError
 from nti7flow.events.sample import Sample
-from nti7flow.events.spillover import Spillover
-from nti7flow.gating.gates import BooleanGate, Gate, gate_from_dict
+from nti7flow.events.spectrum import Matrix, matrix_from_dict
+from nti7flow.events.spillover import Spillover, spillover_for
+from nti7flow.gating.binding import check_dyes, find_detectors, rename_channels, rename_detectors
+from nti7flow.gating.dimensions import AnyDimension, Dimension
+from nti7flow.gating.gates import BooleanGate, Gate, gate_from_dict, with_dimensions
 from nti7flow.gating.values import DisplayValues
 
 Status = Literal["ok", "borrowed", "fell_back", "failed", "absent", "not_in_panel", "not_interpretable"]
@@ -30,6 +33,14 @@ SEVERITY: dict[Status, Severity] = {
 }
 SEVERITY_ORDER: tuple[Severity, ...] = ("", "info", "review", "invalid")
 SCHEMA = "nti7flow/strategy/1"
+#: What the matrix of a tube is called once its gates are for any tube.
+OWN = "spillover"
+#: Source of the matrix of a tube whose file holds none, where gates made elsewhere ask for it.
+NOT_IN_FILE = "not in the file"
+#: Flag of a gate on fluorescence that was to be compensated by it.
+NOT_COMPENSATED = "not_compensated"
+#: Flag of a gate that is called an ellipsoid and holds an unbounded region.
+NOT_AN_ELLIPSOID = "not_an_ellipsoid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +124,22 @@ def apply_gate(values: DisplayValues, population: Population, members: Members) 
 
 @dataclass(frozen=True, slots=True)
 class GatingStrategy:
-    """One sample's concrete gates in the order they are applied, with the matrix they were made for."""
+    """Concrete gates in the order they are applied, with the matrices they were made for.
+
+    Attributes
+    ----------
+    template : str
+        What the gates are from: a template, name@version, or the name of a file.
+    sample, sha256, data_set
+        The tube they are for. A strategy that was read from a file is for any tube (``sha256`` empty) until it is bound
+        to one by `for_sample`.
+    spillover : Spillover
+        The tube's own matrix, for dimensions that are compensated and name no other.
+    populations : tuple of Population
+        Parents, and what boolean gates combine, before those that need them.
+    matrices : mapping of str to Matrix
+        Matrices that dimensions name.
+    """
 
     template: str
     sample: str
@@ -121,18 +147,130 @@ class GatingStrategy:
     data_set: int
     spillover: Spillover
     populations: tuple[Population, ...]
+    matrices: Mapping[str, Matrix] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        known: set[str] = set()
+        for population in self.populations:
+            operands = population.gate.operands if isinstance(population.gate, BooleanGate) else ()
+            needed = [*([] if population.parent is None else [population.parent]), *(o.population for o in operands)]
+            if population.id in known:
+                raise ValueError(f"population {population.id} stands twice")
+            if late := [name for name in needed if name not in known]:
+                raise ValueError(f"population {population.id} stands before {late[0]}, which it needs")
+            known.add(population.id)
+        for dimension in self.dimensions:
+            if isinstance(dimension, Dimension) and dimension.matrix and dimension.matrix not in self.matrices:
+                raise ValueError(f"a gate on {dimension.title} needs matrix {dimension.matrix}, and there is none")
+
+    @property
+    def dimensions(self) -> tuple[AnyDimension, ...]:
+        """Every axis of every gate, in order."""
+        gates = (p.gate for p in self.populations if p.gate is not None and not isinstance(p.gate, BooleanGate))
+        return tuple(dimension for gate in gates for dimension in gate.dimensions)
+
+    @property
+    def needs_spillover(self) -> bool:
+        """Whether a gate is compensated by the tube's own matrix."""
+        return any(isinstance(d, Dimension) and d.compensated and not d.matrix for d in self.dimensions)
+
+    def for_sample(
+        self, sample: Sample, *, name: str | None = None, spillover: Spillover | str = "keyword"
+    ) -> GatingStrategy:
+        """Bind a strategy that is for any tube to one: names become its detectors, the tube's own matrix is filled in.
+
+        Parameters
+        ----------
+        sample : Sample
+            The tube.
+        name : str, optional
+            Name of the sample; that of its file where left out.
+        spillover : Spillover or str
+            The tube's own matrix: ``keyword`` (the one in the file), ``none``, or the path of a CSV. Only asked for
+            where a gate is compensated by it. In a file without one such gates are applied as they are, as Gating-ML
+            2.0 says, and those on fluorescence have the flag ``not_compensated``: their counts are for review.
+
+        Raises
+        ------
+        UnknownMarker, AmbiguousMarker
+            A channel that the strategy gates on is missing or could be several.
+        SpilloverError
+            A matrix that a gate needs cannot be read, or names detectors that the tube does not have.
+        """
+        if self.sha256:
+            self._check_identity(sample)
+            return self
+        bound = self._bound(sample, spillover)
+        return replace(bound, sample=name or sample.path.stem, sha256=sample.sha256, data_set=sample.data_set)
+
+    def for_any_tube(self) -> GatingStrategy:
+        """Return the same gates for any tube; those compensated by the tube's own matrix keep that matrix."""
+        if not self.sha256:
+            return self
+        key, matrices = "", dict(self.matrices)
+        if self.needs_spillover and self.spillover.detectors:
+            key = OWN
+            while key in matrices:
+                key += "_"
+            matrices[key] = self.spillover
+        return replace(
+            self,
+            sample="",
+            sha256="",
+            data_set=0,
+            spillover=Spillover.none(),
+            populations=tuple(replace(p, gate=_with_own_matrix(p.gate, key)) for p in self.populations),
+            matrices=matrices,
+        )
+
+    def _bound(self, sample: Sample, spillover: Spillover | str) -> GatingStrategy:
+        if isinstance(spillover, str) and self.needs_spillover:
+            try:
+                spillover = spillover_for(sample, spillover)
+            except MissingSpillover:
+                spillover = Spillover((), np.empty((0, 0)), NOT_IN_FILE)
+        own = spillover.for_panel(sample.panel) if isinstance(spillover, Spillover) else Spillover.none()
+        detectors = find_detectors(sample, (name for d in self.dimensions for name in d.detectors))
+        check_dyes(sample, self.dimensions)
+        used = {d.matrix for d in self.dimensions if isinstance(d, Dimension)}
+        matrices = {
+            key: rename_detectors(matrix, sample).for_panel(sample.panel)
+            for key, matrix in self.matrices.items()
+            if key in used
+        }
+        populations = tuple(
+            replace(p, gate=rename_channels(p.gate, sample, detectors, {"": own, **matrices})) for p in self.populations
+        )
+        if own.source == NOT_IN_FILE:
+            populations = tuple(_flag_uncompensated(p, sample) for p in populations)
+        return replace(self, spillover=own, populations=populations, matrices=matrices)
 
     def apply(self, sample: Sample) -> Members:
-        """Say which events belong to each population. Events are taken from ``sample``, gates from here alone."""
+        """Say which events belong to each population. Events are taken from ``sample``, gates from here alone.
+
+        A strategy for any tube is applied with the matrix in the file where a gate asks for it.
+
+        Raises
+        ------
+        StoreError
+            The strategy was made for another file.
+        """
+        if self.sha256:
+            self._check_identity(sample)
+        bound = self if self.sha256 else self._bound(sample, "keyword")
+        from nti7flow.gating.compiler import compile_strategy  # which knows strategies
+
+        members = Members(sample.n_events)
+        for name, rows in compile_strategy(bound, sample).run().items():
+            members.set(name, rows)
+        return members
+
+    def _check_identity(self, sample: Sample) -> None:
         if (sample.sha256, sample.data_set) != (self.sha256, self.data_set):
             raise StoreError(
                 f"{sample.path}: is not the file this strategy was made for (SHA-256 {sample.sha256[:12]}…, "
                 f"expected {self.sha256[:12]}…)."
             )
-        members, values = Members(sample.n_events), DisplayValues(sample, self.spillover)
-        for population in self.populations:
-            apply_gate(values, population, members)
-        return members
 
     def population(self, name: str) -> Population:
         """Return the population with this id."""
@@ -150,6 +288,7 @@ class GatingStrategy:
             "sha256": self.sha256,
             "data_set": self.data_set,
             "spillover": self.spillover.to_dict(),
+            **({"matrices": {k: m.to_dict() for k, m in self.matrices.items()}} if self.matrices else {}),
             "populations": [population.to_dict() for population in self.populations],
         }
 
@@ -165,9 +304,33 @@ class GatingStrategy:
             data["data_set"],
             Spillover.from_dict(data["spillover"]),
             tuple(Population.from_dict(p) for p in data["populations"]),
+            {key: matrix_from_dict(matrix) for key, matrix in data.get("matrices", {}).items()},
         )
 
     def __repr__(self) -> str:
         lines = [f"<GatingStrategy {self.template} for {self.sample}>"]
         lines += [f"  {p.parent or 'all events'} > {p.id}: {p.status}" for p in self.populations]
         return "\n".join(lines)
+
+
+def _with_own_matrix(gate: Gate | None, key: str) -> Gate | None:
+    """Return a gate whose dimensions name the matrix that compensated them; without a key nothing did."""
+    if gate is None or isinstance(gate, BooleanGate):
+        return gate
+    return with_dimensions(gate, [_with_key(dimension, key) for dimension in gate.dimensions])
+
+
+def _with_key(dimension: AnyDimension, key: str) -> AnyDimension:
+    if isinstance(dimension, Dimension) and dimension.compensated and not dimension.matrix:
+        return replace(dimension, matrix=key, compensated=bool(key))
+    return dimension
+
+
+def _flag_uncompensated(population: Population, sample: Sample) -> Population:
+    gate = population.gate
+    if gate is None or isinstance(gate, BooleanGate):
+        return population
+    wanted = (d.detector for d in gate.dimensions if isinstance(d, Dimension) and d.compensated and not d.matrix)
+    if not any(sample.panel.detector(name).role == "fluorescence" for name in wanted):
+        return population
+    return replace(population, flags=(*population.flags, NOT_COMPENSATED))

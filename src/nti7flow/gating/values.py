@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nti7flow.events.sample import Sample
+from nti7flow.events.spectrum import Matrix
 from nti7flow.events.spillover import Spillover
-from nti7flow.gating.gates import Dimension
+from nti7flow.gating.dimensions import AnyDimension, RatioDimension
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
@@ -17,9 +18,7 @@ Rows = NDArray[np.intp]
 BLOCK = 32_768
 
 
-def scale_values(
-    sample: Sample, spillover: Spillover, detector: str, rows: Rows | slice, *, compensated: bool
-) -> Floats:
+def scale_values(sample: Sample, spillover: Matrix, detector: str, rows: Rows | slice, *, compensated: bool) -> Floats:
     """Scale values of one channel for some rows, shape (n_rows,), compensated or raw.
 
     Compensation is a sum over the detectors in their order, not a matrix product, so that a value never depends on
@@ -28,32 +27,34 @@ def scale_values(
     index = sample.panel.detector(detector).index
     n_rows = len(rows) if not isinstance(rows, slice) else len(range(*rows.indices(sample.n_events)))
     out = np.empty(n_rows)
-    if not (compensated and detector in spillover.detectors):
+    if not (compensated and detector in spillover.outputs):
         sample.column_into(index, out, rows)
         return out
-    weights = spillover.compensation[:, spillover.detectors.index(detector)]
+    weights = spillover.compensation[:, spillover.outputs.index(detector)]
     out[:] = 0.0
     column = np.empty(n_rows)
     for other, weight in zip(spillover.detectors, weights, strict=True):
         if weight != 0.0:
             sample.column_into(sample.panel.detector(other).index, column, rows)
-            column *= weight
-            out += column
+            with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity are values like others
+                column *= weight
+                out += column
     return out
 
 
 class DisplayValues:
-    """Display values of one tube, compensated by one matrix.
+    """Display values of one tube, compensated by its own matrix or those that dimensions name.
 
     The last answer is kept: gates that share axes and parent (the modes of one plot) ask for the same values in a row.
     """
 
-    def __init__(self, sample: Sample, spillover: Spillover) -> None:
+    def __init__(self, sample: Sample, spillover: Spillover, matrices: Mapping[str, Matrix] | None = None) -> None:
         self.sample = sample
         self.spillover = spillover
-        self._last: tuple[Rows, tuple[Dimension, ...], Floats] | None = None
+        self.matrices = matrices or {}
+        self._last: tuple[Rows, tuple[AnyDimension, ...], Floats] | None = None
 
-    def of(self, dimensions: Sequence[Dimension], rows: Rows) -> Floats:
+    def of(self, dimensions: Sequence[AnyDimension], rows: Rows) -> Floats:
         """Display values for some rows, shape (n_rows, n_dimensions), column-contiguous, read-only."""
         asked = tuple(dimensions)
         if self._last is not None and self._last[0] is rows and self._last[1] == asked:
@@ -61,9 +62,19 @@ class DisplayValues:
         out = np.empty((len(rows), len(asked)), order="F")
         for start in range(0, len(rows), BLOCK):
             block = rows[start : start + BLOCK]
-            for i, d in enumerate(asked):
-                values = scale_values(self.sample, self.spillover, d.detector, block, compensated=d.compensated)
-                out[start : start + BLOCK, i] = d.transform.apply(values)
+            with np.errstate(all="ignore"):  # NaN and infinity are values like others
+                for i, d in enumerate(asked):
+                    out[start : start + BLOCK, i] = d.transform.apply(self._scale(d, block))
         out.flags.writeable = False
         self._last = (rows, asked, out)
         return out
+
+    def _scale(self, dimension: AnyDimension, rows: Rows) -> Floats:
+        """Scale values along one axis for some rows, shape (n_rows,)."""
+        if isinstance(dimension, RatioDimension):
+            x, y = (
+                scale_values(self.sample, self.spillover, name, rows, compensated=False) for name in dimension.detectors
+            )
+            return dimension.of(x, y)
+        matrix = self.matrices[dimension.matrix] if dimension.matrix else self.spillover
+        return scale_values(self.sample, matrix, dimension.detector, rows, compensated=dimension.compensated)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nti7flow.gating.picture import Panel2D
-from nti7flow.gating.strategy import GatingStrategy, Population
+from nti7flow.gating.strategy import NOT_IN_FILE, GatingStrategy, Population
 from nti7flow.plot.words import n_events_in_words
 
 #: Letters that fit into a line at the foot.
@@ -18,6 +18,7 @@ _COMPENSATION = {
     "keyword": "compensated with the matrix in the file",
     "none": "no compensation (declared)",
     "already compensated": "compensated before it was written",
+    NOT_IN_FILE: "not compensated: the file holds no matrix",
 }
 #: Status of a population without a gate, in words.
 _REASONS = {
@@ -33,8 +34,9 @@ def default_subtitle(strategy: GatingStrategy, panels: Sequence[Panel2D]) -> str
     """Template, events in the tube, compensation."""
     parts = [strategy.template]
     parts += [n_events_in_words(int(panel.counts.sum())) for panel in panels if panel.parent is None][:1]
-    source = strategy.spillover.source
-    parts.append(_COMPENSATION.get(source, f"compensated with {Path(source).name}"))
+    sources = [strategy.spillover.source] if not strategy.matrices or strategy.needs_spillover else []
+    parts += [_COMPENSATION.get(source, f"compensated with {Path(source).name}") for source in sources]
+    parts += [f"compensated with {', '.join(strategy.matrices)}"] if strategy.matrices else []
     return "  ·  ".join(parts)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nti7flow.gating.gates import Dimension
+from nti7flow.gating.dimensions import AnyDimension
 from nti7flow.gating.histogram import Axis
 from nti7flow.gating.picture import Panel2D
 from nti7flow.gating.strategy import Population
@@ -129,5 +129,6 @@ def _draw_ticks(axes: Axes, panel: Panel2D, view: View) -> None:
     axes.tick_params(which="major", **{f"label{side}": shown for side, shown in where.items()})
 
 
-def _axis_name(dimension: Dimension) -> tuple[str, str]:
-    return dimension.title, f"({dimension.detector})" if dimension.detector != dimension.title else ""
+def _axis_name(dimension: AnyDimension) -> tuple[str, str]:
+    detector = " / ".join(dimension.detectors)
+    return dimension.title, f"({detector})" if detector != dimension.title else ""

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nti7flow.events.sample import Sample
-from nti7flow.gating.gates import Dimension
+from nti7flow.gating.dimensions import Dimension
 from nti7flow.gating.scales import make_dimension, propose_scale
 from nti7flow.gating.specs import FixedSpec, PopulationSpec, ScaleSpec, TemplateSpec
 from nti7flow.gating.values import DisplayValues
