@@ -19,9 +19,19 @@ if TYPE_CHECKING:
     from nti7flow.events.panel import Panel as Panel
     from nti7flow.events.sample import Sample as Sample
     from nti7flow.events.spillover import Spillover as Spillover
+    from nti7flow.exports.gatingml import export_gatingml as export_gatingml
     from nti7flow.exports.population import export_population as export_population
+    from nti7flow.exports.thresholds import export_thresholds as export_thresholds
+    from nti7flow.gating.strategy import GatingStrategy as GatingStrategy
     from nti7flow.gating.template import GatingTemplate as GatingTemplate
     from nti7flow.gating.template import load_template as load_template
+    from nti7flow.interop.flowcytometrytools.conversion import from_flowcytometrytools as from_flowcytometrytools
+    from nti7flow.interop.flowcytometrytools.conversion import to_flowcytometrytools as to_flowcytometrytools
+    from nti7flow.interop.flowjo.workspace import Workspace as Workspace
+    from nti7flow.interop.flowkit.conversion import from_flowkit as from_flowkit
+    from nti7flow.interop.flowkit.conversion import to_flowkit as to_flowkit
+    from nti7flow.interop.gatingml.writer import write_gatingml as write_gatingml
+    from nti7flow.interop.strategies import read_strategy as read_strategy
     from nti7flow.study.deidentify import deidentify as deidentify
     from nti7flow.study.delivery import check_delivery as check_delivery
     from nti7flow.study.notebook import gate as gate
@@ -29,22 +39,32 @@ if TYPE_CHECKING:
     from nti7flow.study.store import open_run as open_run
 
 _PUBLIC = {
+    "GatingStrategy": "nti7flow.gating.strategy",
     "GatingTemplate": "nti7flow.gating.template",
     "Nti7flowError": "nti7flow.errors",
     "Panel": "nti7flow.events.panel",
     "Run": "nti7flow.study.store",
     "Sample": "nti7flow.events.sample",
     "Spillover": "nti7flow.events.spillover",
+    "Workspace": "nti7flow.interop.flowjo.workspace",
     "check_delivery": "nti7flow.study.delivery",
     "deidentify": "nti7flow.study.deidentify",
+    "export_gatingml": "nti7flow.exports.gatingml",
     "export_population": "nti7flow.exports.population",
+    "export_thresholds": "nti7flow.exports.thresholds",
+    "from_flowcytometrytools": "nti7flow.interop.flowcytometrytools.conversion",
+    "from_flowkit": "nti7flow.interop.flowkit.conversion",
     "gate": "nti7flow.study.notebook",
     "load_template": "nti7flow.gating.template",
     "open_run": "nti7flow.study.store",
     "plot": "nti7flow.plot",
     "read_fcs": "nti7flow.events.fcs",
+    "read_strategy": "nti7flow.interop.strategies",
+    "to_flowcytometrytools": "nti7flow.interop.flowcytometrytools.conversion",
+    "to_flowkit": "nti7flow.interop.flowkit.conversion",
     "write_events": "nti7flow.events.fcs",
     "write_fcs": "nti7flow.events.fcs",
+    "write_gatingml": "nti7flow.interop.gatingml.writer",
 }
 
 __all__ = ["__version__", *sorted(_PUBLIC)]

@@ -1,0 +1,1 @@
+"""FlowCytometryTools: its measurements, plates and gates from and to ours."""

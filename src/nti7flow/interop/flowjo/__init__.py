@@ -1,0 +1,1 @@
+"""FlowJo 10 workspaces, read through FlowKit."""

@@ -1,0 +1,1 @@
+"""FlowKit: its samples and strategies from and to ours."""
