@@ -72,9 +72,66 @@ def test_mistakes_are_one_line(nti7flow, archive, tmp_path, monkeypatch, argumen
     assert everything(tmp_path) == set()
 
 
-@pytest.mark.parametrize("arguments", [["{run}"], ["{run}", "-p", "cd8_t", "--format", "csv"]])
-def test_commands_that_are_not_understood(nti7flow, archive, arguments):
-    assert nti7flow("export", *(text.format(run=archive / "run") for text in arguments)).code == 2
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "--format fcs writes the events of one population: name it with --population"),
+        (["--format", "fcs"], "name it with --population, such as cd4_t"),
+        (["--format", "csv", "-p", "cd8_t"], "--population is for --format fcs; --format csv writes the gates of all"),
+        (["--format", "gatingml", "--data", "x"], "--data is for --format fcs; --format gatingml needs no FCS file"),
+        (["--format", "xml"], "'xml' is not one of 'fcs', 'gatingml', 'csv'"),
+    ],
+)
+def test_commands_that_are_not_understood(nti7flow, archive, tmp_path, monkeypatch, arguments, says):
+    monkeypatch.setenv("COLUMNS", "200")
+    outcome = nti7flow("export", archive / "run", "--out", tmp_path / "out", *arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert says in outcome.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_gates_of_every_sample_come_out_and_the_others_say_why(nti7flow, archive, tmp_path):
+    before = files_of(archive)
+    outcome = nti7flow("export", archive / "run", "--format", "gatingml", "--out", tmp_path / "o")
+    assert outcome.code == 3
+    (line,) = outcome.err.splitlines()
+    assert line.startswith("c: was refused when the run was made: ")
+    assert outcome.out.splitlines() == [
+        f"{tmp_path / 'o' / 'a.gating-ml.xml'}: 3 populations",
+        f"{tmp_path / 'o' / 'b.gating-ml.xml'}: 3 populations",
+        "exported the gates of 2 samples, 1 refused",
+    ]
+    assert everything(tmp_path) == {"o", "o/a.gating-ml.xml", "o/b.gating-ml.xml"}
+    assert files_of(archive) == before
+    assert nti7flow("export", archive / "run", "--format", "gatingml", "--sample", "a", "--out", tmp_path).code == 0
+
+
+def test_gates_that_came_out_go_in_again(nti7flow, archive, tmp_path):
+    """Gating the tube by the exported gates gives the counts of the run."""
+    assert nti7flow("export", archive / "run", "--format", "gatingml", "--sample", "a", "-o", tmp_path).code == 0
+    gates = ("--strategy", tmp_path / "a.gating-ml.xml", "--figures", "none", "-o", tmp_path / "run")
+    outcome = nti7flow("gate", archive / "tubes" / "a.fcs", *gates)
+    assert outcome.code == 0, outcome.err
+    before, after = (
+        {(r["sample"], r["population"]): r["n_events"] for r in read_table(run / "counts.csv") if r["sample"] == "a"}
+        for run in (archive / "run", tmp_path / "run")
+    )
+    assert before == after
+    assert len(after) == 3
+
+
+def test_thresholds_of_all_samples_are_one_table(nti7flow, archive, tmp_path):
+    outcome = nti7flow("export", archive / "run", "--format", "csv", "--out", tmp_path / "o")
+    assert outcome.code == 3
+    assert outcome.err.startswith("c: was refused when the run was made: ")
+    assert outcome.out.splitlines() == [
+        f"{tmp_path / 'o' / 'thresholds.csv'}: 8 rows",
+        "exported the thresholds of 2 samples, 1 refused",
+    ]
+    rows = read_table(tmp_path / "o" / "thresholds.csv")
+    assert [r["lower_scale"][:6] for r in rows if r["dimension"] == "CD8"] == ["1000.0", "1000.0"]
+    again = nti7flow("export", archive / "run", "--format", "csv", "--out", tmp_path / "o")
+    assert "thresholds.csv: exists already and is not replaced" in again.error()
 
 
 def test_folder_that_cannot_be_made_is_a_reason(nti7flow, archive, tmp_path):
@@ -87,7 +144,8 @@ def test_folder_that_cannot_be_made_is_a_reason(nti7flow, archive, tmp_path):
 def test_help_says_how(nti7flow):
     outcome = nti7flow("export", "--help")
     assert outcome.code == 0
-    assert "nti7flow export runs/march --population cd4_t --format fcs" in outcome.out
+    for command in ("--population cd4_t --format fcs", "--format gatingml --out for_flowkit", "--format csv"):
+        assert f"nti7flow export runs/march {command}" in outcome.out
 
 
 def test_cd4_cells_of_a_real_tube(nti7flow, shared_data, tmp_path):

@@ -14,6 +14,8 @@ nti7flow gate tubes/ --template tbnk --out runs/first --jobs 2\n
 nti7flow gate exported.fcs --template tbnk --spillover none --out runs/exported\n
 nti7flow gate odd.fcs --template tbnk --marker CD8=FL4-H --out runs/odd\n
 nti7flow gate cut_short.fcs --template tbnk --repair salvage --out runs/salvaged\n
+nti7flow gate tubes/ --strategy gates.xml --out runs/gated_elsewhere\n
+nti7flow gate tubes/ --strategy workspace.wsp --group "Panel 1" --out runs/flowjo\n
 Exit code: 0 clean, 1 nothing could be gated, 3 some samples were refused or need a look."""
 
 
@@ -47,10 +49,25 @@ def gate(
         str | None,
         typer.Option("--template", "-t", help="Released template (tbnk, tbnk@1.0.0) or path of a YAML file."),
     ] = None,
+    strategy: Annotated[
+        Path | None,
+        typer.Option(
+            "--strategy",
+            help="Instead of a template, gates made elsewhere: Gating-ML 2.0 (.xml), a FlowJo 10 workspace (.wsp; each "
+            "tube by the gates of its own sample, counts compared with FlowJo's), or, for the very same tube, a "
+            "strategies/SAMPLE.json of a run.",
+        ),
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option("--group", help="Group of samples in the workspace; others are left aside.")
+    ] = None,
     spillover: Annotated[
         str | None,
         typer.Option(
-            "--spillover", "-s", help="Matrix: keyword (in the file), none, or the path of a CSV. [default: keyword]"
+            "--spillover",
+            "-s",
+            help="Matrix: keyword (in the file), none, or the path of a CSV; with --strategy, for gates that ask for "
+            "the tube's own. [default: keyword]",
         ),
     ] = None,
     marker: Annotated[
@@ -71,7 +88,7 @@ def gate(
         FigureChoice, typer.Option(help="Which samples get a picture of their gates.")
     ] = FigureChoice.all,
 ) -> None:
-    """Gate tubes and count CD4, CD8 and CD19 cells into a run folder."""
+    """Gate tubes and count CD4, CD8 and CD19 cells, or whatever a strategy gates, into a run folder."""
     from nti7flow.cli.tables import console, print_gate_report, progress_bar
     from nti7flow.errors import ConfigError
     from nti7flow.study.gate import gate_study
@@ -84,7 +101,15 @@ def gate(
             raise ConfigError(f"--marker {text}: MARKER=DETECTOR was expected, as in --marker CD8=FL4-H.")
         if markers.setdefault(name, detector) != detector:
             raise ConfigError(f"--marker {name}: is said to be {markers[name]} and {detector}; it can be only one.")
-    plan = make_plan(paths, template=template, spillover=spillover, markers=markers, repair=repair.value)
+    plan = make_plan(
+        paths,
+        template=template,
+        strategy=strategy,
+        group=group,
+        spillover=spillover,
+        markers=markers,
+        repair=repair.value,
+    )
     with progress_bar(len(plan.tubes)) as done:
         report = gate_study(plan, out, jobs=jobs, figures=figures.value, done=lambda tube: done(tube.sample))
     print_gate_report(console(), report, out)

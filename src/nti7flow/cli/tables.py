@@ -79,8 +79,13 @@ def progress_bar(total: int, doing: str = "gating") -> Iterator[Callable[[str], 
 
 def print_gate_report(out: Console, report: GateReport, folder: Path) -> None:
     """Print the table of counts, what was refused, and where everything is."""
-    out.print(_counts_table(report.gated))
-    out.print("[dim]Each cell: events, % of parent, % of lymphocytes. – not counted: see flags.[/dim]")
+    if report.strategy:
+        from nti7flow.cli.strategy_table import print_strategy_report  # it writes numbers as this one does
+
+        print_strategy_report(out, report)
+    else:
+        out.print(_counts_table(report.gated))
+        out.print("[dim]Each cell: events, % of parent, % of lymphocytes. – not counted: see flags.[/dim]")
     for refused in report.refused:
         out.print(f"[red]refused[/red] {shown(refused.tube.sample)}: {shown(refused.error)}", soft_wrap=True)
     out.print(f"\nCounts    {shown(str(folder / 'counts.csv'))}", soft_wrap=True)
@@ -110,12 +115,13 @@ def _cell(count: dict[str, Any] | None) -> str:
         text = f"–\n{count['status']}"
     else:
         text = "\n".join(
-            (f"{count['n_events']:,}", _percent(count["percent_parent"]), _percent(count["percent_lymphocytes"]))
+            (f"{count['n_events']:,}", percent(count["percent_parent"]), percent(count["percent_lymphocytes"]))
         )
     return f"[{colour}]{text}[/{colour}]" if colour else text
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """``60.5 %``; a dash for what is not known."""
     return "–" if value is None else f"{value:.1f} %"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,8 +10,12 @@ from typing import Any
 
 from nti7flow.errors import ConfigError, FcsError, StoreError, did_you_mean
 from nti7flow.events.fcs import write_fcs
+from nti7flow.exports.samples import check_gated, out_folder, wanted_samples
 from nti7flow.study.files import RunFiles
 from nti7flow.study.store import Run
+
+#: What a file is not named with: separators of folders, and what some systems forbid.
+UNSAFE = re.compile(r'[\\/:*?"<>|\x00-\x1f]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +87,8 @@ def export_population(
     >>> nf.export_population(run, "cd4_t", "for_flowjo").refused  # doctest: +SKIP
     {}
     """
-    out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"{out}: is not a folder; --out names the folder for the exported files.")
-    wanted = _wanted_samples(run, samples)
+    out = out_folder(out)
+    wanted = wanted_samples(run, samples)
     counts = {(row["sample"], row["population"]): row for row in run.arrow("counts").to_pylist()}
     known = list(dict.fromkeys(name for _, name in counts))
     if population not in known:
@@ -107,21 +110,11 @@ def export_population(
     return ExportReport(tuple(exported), refused)
 
 
-def _wanted_samples(run: Run, samples: Iterable[str] | None) -> list[str]:
-    known = [*run.samples, *run.refused]
-    wanted = known if samples is None else list(dict.fromkeys(samples))
-    for sample in wanted:
-        if sample not in known:
-            raise ConfigError(f"{run.path}: no sample '{sample}'.{did_you_mean(sample, known)}")
-    return sorted(wanted)
-
-
 def _export(
     run: Run, files: RunFiles, sample: str, count: dict[str, Any] | None, population: str, out: Path
 ) -> ExportedSample:
     """Write the file of one sample, or raise saying why there can be none."""
-    if sample in run.refused:
-        raise StoreError(f"was refused when the run was made: {run.refused[sample]}")
+    check_gated(run, sample)
     strategy = run.strategy(sample)
     if count is None:
         raise StoreError(f"template {strategy.template}, with which it was gated, has no population '{population}'.")
@@ -132,7 +125,8 @@ def _export(
             f"{population} has no gate here, so its events are not known: status {count['status']}{flags}. No file is "
             "written, because an empty one would look like no cells."
         )
-    path = out / f"{sample}_{population}.fcs"
+    # Of a strategy made elsewhere an id may be a path of populations, or hold anything else.
+    path = out / f"{sample}_{UNSAFE.sub('_', population)}.fcs"
     if path.exists() or path.is_symlink():
         raise StoreError(f"{path}: exists already and is not replaced; remove it or choose another --out.")
     tube = files.read(sample, strategy)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,6 +16,7 @@ from nti7flow.gating.resolve import fit_pooled
 from nti7flow.gating.scales import merge_scales
 from nti7flow.gating.specs import FittedSpec
 from nti7flow.gating.template import GatingTemplate, pooled_scope
+from nti7flow.study.by_strategy import assign, gate_by_strategy
 from nti7flow.study.plan import Plan, Tube
 from nti7flow.study.tube import GatedTube, Progress, RefusedTube, gate_wave, propose
 
@@ -37,8 +37,11 @@ def gate_tubes(plan: Plan, *, jobs: int = 1, done: Done = lambda tube: None) -> 
         Told of each tube as it is finished, for a progress bar.
     """
     tubes = plan.tubes
-    plan = replace(plan, tubes=())  # it goes to a worker with every tube
     with workers(min(jobs, len(tubes))) as run:
+        if plan.gates is not None:
+            yield from _by_strategy(plan, run, done)
+            return
+        plan = plan.light  # it goes to a worker with every tube
         progress: dict[str, Progress | RefusedTube] = {tube.sample: Progress() for tube in tubes}
         pooled = [t for t in tubes if plan.templates[t.template].n_waves > 1]
         _agree_on_scales(plan, pooled, progress, run)
@@ -49,7 +52,7 @@ def gate_tubes(plan: Plan, *, jobs: int = 1, done: Done = lambda tube: None) -> 
         yield from _last_wave(plan, tubes, progress, fitted, run, done)
 
 
-Run = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], Iterator[Any]]
+Run = Callable[[Callable[..., Any], Iterable[tuple[Any, ...]]], Iterator[Any]]
 
 
 @contextmanager
@@ -71,6 +74,15 @@ def workers(jobs: int) -> Iterator[Run]:
 
 def _call(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     return function(*arguments)
+
+
+def _by_strategy(plan: Plan, run: Run, done: Done) -> Iterator[Outcome]:
+    """Gate every tube by the gates that the plan has for it. The gates of each are read here, and sent to a worker."""
+    light = plan.light
+    results = run(gate_by_strategy, ((light, tube, assign(plan, tube)) for tube in plan.tubes))
+    for tube, outcome in zip(plan.tubes, results, strict=True):
+        done(tube)
+        yield outcome
 
 
 def _agree_on_scales(plan: Plan, tubes: Sequence[Tube], progress: dict[str, Progress | RefusedTube], run: Run) -> None:

@@ -15,7 +15,7 @@ from nti7flow.events.deidentify.keywords import Change, NewNames, subject_of
 from nti7flow.events.deidentify.rewrite import Rewritten, rewrite_fcs
 from nti7flow.events.fcs import locate
 from nti7flow.study.delivered import ListedFile, list_files
-from nti7flow.study.plan import SUFFIXES, check_name
+from nti7flow.study.folders import SUFFIXES, check_name
 from nti7flow.study.tables import Column, Table, arrow_table, csv_text
 from nti7flow.trial.code_map import CodeRow, code_map_csv, new_code_map, read_code_map, rows_for
 

@@ -16,7 +16,7 @@ from nti7flow.events.fcs import locate, read_fcs
 from nti7flow.events.fcs.opening import open_regular
 from nti7flow.events.notes import Repair
 from nti7flow.events.sample import Sample
-from nti7flow.study.plan import SUFFIXES, check_name, count_tubes, files_below, real_place
+from nti7flow.study.folders import SUFFIXES, check_name, count_tubes, files_below, real_place
 
 #: Last suffixes of FCS files that are packed, or not wholly copied; the reader says which.
 WRAPPED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".part", ".crdownload")

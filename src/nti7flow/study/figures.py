@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import warnings
 from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 
+from nti7flow.study.by_strategy import MOST_DRAWN
 from nti7flow.study.store import Run, open_run
 
 logger = logging.getLogger(__name__)
@@ -20,17 +22,22 @@ def draw_sample(run: Run, sample: str, folder: Path) -> Path:
 
     rows = run.rows("counts", sample)
     counts = [SimpleNamespace(**row) for row in rows]
+    strategy = run.strategy(sample)
+    most = MOST_DRAWN if "strategy" in run.step()["recipe"] else len(strategy.populations)
+    shown = replace(strategy, populations=strategy.populations[:most])
     path = folder / f"{sample}.png"
     flags = [flag for entry in run.step()["inputs"] if entry["sample"] == sample for flag, _ in entry.get("flags", [])]
     review = f"for review: {', '.join(flags)} · " if flags else ""
+    n_all = len(strategy.populations)
+    part = f" · the first {most} of {n_all:,} populations" if n_all > most else ""
     with warnings.catch_warnings():  # a sample named in a script that the font lacks gets boxes in its title
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
         figure = plot.gating_tree(
-            run.strategy(sample),
+            shown,
             run.panels(sample),
-            counts,
+            counts[:most],
             title=sample,
-            subtitle=f"{review}{rows[0]['file']} · {rows[0]['template']}",
+            subtitle=f"{review}{rows[0]['file']} · {rows[0]['template']}{part}",
         )
         plot.save_png(figure, path)
     return path

@@ -10,7 +10,7 @@ from nti7flow.errors import ConfigError, StoreError
 from nti7flow.events.fcs import read_fcs
 from nti7flow.events.sample import Sample
 from nti7flow.gating.strategy import GatingStrategy
-from nti7flow.study.plan import SUFFIXES
+from nti7flow.study.folders import SUFFIXES
 from nti7flow.study.store import Run
 
 

@@ -7,7 +7,7 @@ import os
 import platform
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
@@ -21,22 +21,30 @@ from nti7flow.study.batch import Outcome, gate_tubes, workers
 from nti7flow.study.figures import draw_from, forget_pictures
 from nti7flow.study.plan import Plan, Tube
 from nti7flow.study.store import StepWriter
-from nti7flow.study.tables import COUNTS, GATE_FITS, HISTOGRAMS, MEMBERSHIPS, QUALITY
-from nti7flow.study.tube import GatedTube, RefusedTube, count_rows, fit_row
+from nti7flow.study.tables import COUNTS, GATE_FITS, HISTOGRAMS, MEMBERSHIPS, QUALITY, STORED_COUNTS, join_ids
+from nti7flow.study.tube import GatedTube, RefusedTube, count_rows, fit_row, stored_rows
 
 Figures = Literal["all", "flagged", "none"]
 #: Packages whose version could change a number.
 NUMERICAL = ("numpy", "scipy", "pyarrow")
+#: Packages that read files of gates.
+PARSERS = ("flowkit",)
 
 
 @dataclass(frozen=True)
 class GateReport:
-    """What a run of `gate_study` did, for whoever prints it."""
+    """What a run of `gate_study` did, for whoever prints it.
+
+    ``strategy`` is the file of gates, empty where a template was used; ``unmatched`` are samples of a workspace that
+    none of the files is.
+    """
 
     step: Path
     gated: tuple[GatedSummary, ...]
     refused: tuple[RefusedTube, ...]
     figures: tuple[Path, ...]
+    strategy: str = ""
+    unmatched: tuple[str, ...] = ()
 
     @property
     def clean(self) -> bool:
@@ -46,12 +54,13 @@ class GateReport:
 
 @dataclass(frozen=True)
 class GatedSummary:
-    """One gated tube in short."""
+    """One gated tube in short: rows of ``counts`` and ``stored_counts`` by population, and of ``quality``."""
 
     sample: str
     counts: dict[str, dict[str, Any]]
     quality: tuple[dict[str, Any], ...]
     severity: str
+    stored: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def gate_study(
@@ -88,6 +97,8 @@ def gate_study(
             step.add_rows(table, [])
         for table in (MEMBERSHIPS, HISTOGRAMS):
             step.append(table, [])
+        if plan.has_stored_counts:
+            step.add_rows(STORED_COUNTS, [])
         for outcome in outcomes:
             ends.append(outcome if isinstance(outcome, RefusedTube) else _store(step, outcome))
         ends = flag_duplicates(ends)
@@ -98,13 +109,16 @@ def gate_study(
         for end in ends:
             step.add_rows(COUNTS, count_rows(end) if isinstance(end, GatedTube) else [])
             step.add_rows(QUALITY, _quality_rows(end))
+            if isinstance(end, GatedTube) and end.stored is not None:
+                step.add_rows(STORED_COUNTS, stored_rows(end))
         folder = step.commit(_contents(plan, ends, out))
     forget_pictures(out)
     wanted = {"all": ("", "info", "review", "invalid"), "flagged": ("review", "invalid"), "none": ()}[figures]
     with workers(min(jobs, len(gated))) as run:
         drawn = list(run(draw_from, [(out, g.sample) for g in gated if g.severity in wanted]))
     pictures = tuple(picture for picture in drawn if picture is not None)
-    return GateReport(folder, tuple(gated), tuple(refused), pictures)
+    strategy = "" if plan.strategy is None else plan.strategy.name
+    return GateReport(folder, tuple(gated), tuple(refused), pictures, strategy, plan.unmatched)
 
 
 def _store(step: StepWriter, gated: GatedTube) -> GatedTube:
@@ -126,7 +140,7 @@ def _store(step: StepWriter, gated: GatedTube) -> GatedTube:
                 "sample": sample,
                 "plot": number,
                 "parent": panel.parent or "root",
-                "populations": ";".join(panel.populations),
+                "populations": join_ids(panel.populations),
                 "axes": json.dumps(panel.axes_to_dict(), sort_keys=True),
                 "cells": panel.cells,
                 "counts": panel.counts,
@@ -174,7 +188,8 @@ def _quality_rows(end: Outcome) -> list[dict[str, Any]]:
 def _summarise(gated: GatedTube) -> GatedSummary:
     rows = {row["population"]: row for row in count_rows(gated)}
     worst = [row["severity"] for row in rows.values()] + [check["severity"] for check in gated.quality]
-    return GatedSummary(gated.tube.sample, rows, gated.quality, max(worst, key=SEVERITY_ORDER.index))
+    stored = {row["population"]: row for row in stored_rows(gated)}
+    return GatedSummary(gated.tube.sample, rows, gated.quality, max(worst, key=SEVERITY_ORDER.index), stored)
 
 
 def _contents(plan: Plan, ends: Iterable[Outcome], out: Path) -> dict[str, Any]:
@@ -182,6 +197,8 @@ def _contents(plan: Plan, ends: Iterable[Outcome], out: Path) -> dict[str, Any]:
     inputs, refused = [], []
     for end in ends:
         place = {"sample": end.tube.sample, "path": _seen_from(out, end.tube.path), "data_set": end.tube.data_set}
+        if end.tube.gates_of:
+            place["gates_of"] = end.tube.gates_of
         if isinstance(end, RefusedTube):
             refused.append({"sample": end.tube.sample, "file": end.tube.file, "error": end.error})
         elif end.flags:  # of the tube itself, for replay to give them to every count again
@@ -192,10 +209,11 @@ def _contents(plan: Plan, ends: Iterable[Outcome], out: Path) -> dict[str, Any]:
         "recipe_sha256": plan.recipe_hash(),
         "inputs": inputs,
         "refused": refused,
+        **({"unmatched": list(plan.unmatched)} if plan.unmatched else {}),
         "software": {
             "nti7flow": __version__,
             "python": platform.python_version(),
-            **{name: _version(name) for name in NUMERICAL},
+            **{name: _version(name) for name in (*NUMERICAL, *(() if plan.strategy is None else PARSERS))},
         },
     }
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nti7flow.counting.checks import judge_notes, sample_flags
 from nti7flow.counting.fractions import Count, count_populations
+from nti7flow.counting.stored import StoredCount, compare_counts, flag_counts, total_flags
 from nti7flow.errors import ConfigError, did_you_mean, printable
 from nti7flow.events.fcs import read_fcs
 from nti7flow.events.notes import Note, Repair
@@ -22,12 +23,18 @@ from nti7flow.gating.resolve import Resolution
 from nti7flow.gating.strategy import GatingStrategy, Members
 from nti7flow.gating.template import GatingTemplate, load_template
 from nti7flow.study.blockers import check_events
-from nti7flow.study.tables import GATE_FITS, arrow_table, to_frame
+from nti7flow.study.by_strategy import bind, draw_panels
+from nti7flow.study.tables import GATE_FITS, STORED_COUNTS, arrow_table, to_frame
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
+
+    from nti7flow.interop.flowjo.workspace import Workspace
+
+#: Suffixes of files of gates; anything else that is not a template by itself is the name or path of one.
+STRATEGY_SUFFIXES = (".xml", ".wsp", ".json")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -46,6 +53,8 @@ class GatingResult:
         How the data-driven gates were placed.
     panels : tuple of Panel2D
         Histograms for pictures.
+    stored : tuple of StoredCount
+        Counts of the workspace that the gates are from, beside ours.
     """
 
     sample: Sample
@@ -54,6 +63,7 @@ class GatingResult:
     fits: tuple[GateFit, ...]
     panels: tuple[Panel2D, ...]
     members: Members
+    stored: tuple[StoredCount, ...] = ()
 
     def membership(self, population: str) -> NDArray[np.bool_] | None:
         """Which events belong to a population: (n_events,) of bool, or None where it has no gate."""
@@ -96,13 +106,19 @@ class GatingResult:
 
         return to_frame(arrow_table(GATE_FITS, [fit_row(self.strategy.sample, fit) for fit in self.fits]))
 
+    @cached_property
+    def stored_counts(self) -> pd.DataFrame:
+        """Counts of the workspace that the gates are from, beside ours, as the table of a run."""
+        rows = [{"sample": self.strategy.sample, **asdict(row)} for row in self.stored]
+        return to_frame(arrow_table(STORED_COUNTS, rows))
+
     def __repr__(self) -> str:
         lines = [printable(f"<GatingResult of {self.strategy.sample} by {self.strategy.template}>")]
         lines += [f"  review: {printable(str(note))}" for note in self.notes_for_review]
         for count in self.counts:
             events = "–" if count.n_events is None else f"{count.n_events:,}"
             percent = "" if count.percent_parent is None else f"{count.percent_parent:.1f} %"
-            lines.append(f"  {count.population:<16} {events:>9} {percent:>8}  {count.status}")
+            lines.append(f"  {printable(count.population):<16} {events:>9} {percent:>8}  {count.status}")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -114,46 +130,73 @@ class GatingResult:
 
 def gate(
     sample: Sample | str | Path,
-    template: GatingTemplate | str | Path,
+    template: GatingTemplate | GatingStrategy | Workspace | str | Path,
     *,
-    spillover: Spillover | str | Path = "keyword",
+    spillover: Spillover | str | Path | None = None,
     markers: Mapping[str, str] | None = None,
+    group: str | None = None,
     repair: Repair = "safe",
 ) -> GatingResult:
-    """Gate one sample.
+    """Gate one sample by a template, or by gates that were made elsewhere.
 
     Parameters
     ----------
     sample : Sample or path
         The tube.
-    template : GatingTemplate, name or path
-        For example ``"tbnk"``.
-    spillover : Spillover, str or Path
-        A matrix, ``"keyword"`` (the one stored in the file), ``"none"``, or the path of a CSV.
+    template : GatingTemplate, GatingStrategy, Workspace, name or path
+        For example ``"tbnk"``; or what `read_strategy` gives, or the path of such a file: ``.xml`` (Gating-ML 2.0),
+        ``.wsp`` (FlowJo) or ``.json``.
+    spillover : Spillover, str or Path, optional
+        A matrix, ``"keyword"`` (the default, the one stored in the file), ``"none"``, or the path of a CSV. With a
+        strategy it is for the gates that ask for the tube's own matrix; where none does, it is refused.
     markers : mapping, optional
-        Markers assigned by hand, marker to detector.
+        Markers assigned by hand, marker to detector; for templates.
+    group : str, optional
+        Group of samples in a workspace, where the tube could be several.
     repair : {"safe", "none", "salvage"}
         How a path is read, as for `read_fcs`; a `Sample` is taken as it was read.
 
     Returns
     -------
     GatingResult
+        By a strategy it has no ``fits``; by a workspace it has ``stored`` counts.
 
     Raises
     ------
     ConfigError
-        The template pools several samples: gate those together, with the command line or a study.
+        The template pools several samples: gate those together, with the command line or a study. Or an option does not
+        go with a strategy.
     InputError
-        The tube holds no events, or a marker or the spillover matrix is missing or ambiguous.
+        The tube holds no events, or a marker, channel or matrix is missing or ambiguous.
 
     Examples
     --------
     >>> import nti7flow as nf
     >>> result = nf.gate("tube.fcs", "tbnk")  # doctest: +SKIP
     >>> result.table  # doctest: +SKIP
+    >>> nf.gate("tube.fcs", "workspace.wsp").stored_counts  # doctest: +SKIP
     """
     sample = sample if isinstance(sample, Sample) else read_fcs(sample, repair=repair)
     check_events(sample)
+    if isinstance(template, str | Path) and str(template).lower().endswith(STRATEGY_SUFFIXES):
+        from nti7flow.interop.strategies import read_strategy
+
+        template = read_strategy(template)
+    if isinstance(template, GatingTemplate | str | Path):
+        if group is not None:
+            raise ConfigError(f"group '{group}': only a FlowJo workspace has groups.")
+        return _by_template(sample, template, spillover, markers)
+    if markers:
+        raise ConfigError("markers go with a template: a strategy names channels.")
+    return _by_strategy(sample, template, spillover, group)
+
+
+def _by_template(
+    sample: Sample,
+    template: GatingTemplate | str | Path,
+    spillover: Spillover | str | Path | None,
+    markers: Mapping[str, str] | None,
+) -> GatingResult:
     template = template if isinstance(template, GatingTemplate) else load_template(template)
     if template.n_waves > 1:
         raise ConfigError(f"{template.reference} fits gates on several samples together; gate them as one study.")
@@ -162,15 +205,44 @@ def gate(
     if isinstance(spillover, Spillover):
         matrix = spillover.for_panel(sample.panel)
     else:
-        matrix = spillover_for(sample, str(spillover))
+        matrix = spillover_for(sample, str(spillover or "keyword"))
     resolution = Resolution.start(template, sample, matrix)
     resolution.run_wave(0, {})
-    strategy = resolution.strategy()
+    result = _counted(sample, resolution.strategy(), resolution.members, {})
+    return replace(result, fits=tuple(resolution.fits), panels=tuple(make_panels(resolution)))
+
+
+def _by_strategy(
+    sample: Sample, gates: GatingStrategy | Workspace, spillover: Spillover | str | Path | None, group: str | None
+) -> GatingResult:
+    stored: Mapping[str, int] = {}
+    if not isinstance(gates, GatingStrategy):
+        name = gates.match(sample, group=group)
+        stored = gates.stored_counts(name, group=group)
+        gates = gates.strategy(name, group=group)
+    elif group is not None:
+        raise ConfigError(f"group '{group}': only a FlowJo workspace has groups.")
+    gates = gates.for_any_tube()
+    if spillover is not None and not gates.needs_spillover:
+        raise ConfigError(f"a spillover matrix would not be used: no gate of {gates.template} asks for the tube's own.")
+    matrix = spillover if isinstance(spillover, Spillover) else str(spillover or "keyword")
+    strategy = bind(gates, sample, name=sample.path.stem, spillover=matrix)
+    members = strategy.apply(sample)
+    result = _counted(sample, strategy, members, stored)
+    return replace(result, panels=draw_panels(sample, strategy, members))
+
+
+def _counted(sample: Sample, strategy: GatingStrategy, members: Members, stored: Mapping[str, int]) -> GatingResult:
+    """Count a gated sample; fits and pictures are not in the result yet."""
+    counts = count_populations(strategy, members)
+    compared = compare_counts(counts, sample.n_events, stored)
+    notes = {**sample_flags(judge_notes(sample)), **total_flags(compared)}
     return GatingResult(
         sample=sample,
         strategy=strategy,
-        counts=tuple(count_populations(strategy, resolution.members, notes=sample_flags(judge_notes(sample)))),
-        fits=tuple(resolution.fits),
-        panels=tuple(make_panels(resolution)),
-        members=resolution.members,
+        counts=flag_counts(counts, compared, notes),
+        fits=(),
+        panels=(),
+        members=members,
+        stored=compared,
     )

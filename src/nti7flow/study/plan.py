@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import unicodedata
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from nti7flow.errors import ConfigError, FcsError, did_you_mean
-from nti7flow.events.fcs.datasets import walk
-from nti7flow.events.fcs.opening import open_regular
-from nti7flow.events.notes import Findings, Repair
+from nti7flow.errors import ConfigError, did_you_mean
+from nti7flow.events.notes import Repair
 from nti7flow.events.spillover import Spillover
+from nti7flow.gating.strategy import GatingStrategy
 from nti7flow.gating.template import GatingTemplate, load_template
 from nti7flow.gating.yaml_source import read_yaml
+from nti7flow.study.folders import LONGEST_NAME, check_name, count_tubes, file_sha256, files_at, sample_names
 from nti7flow.trial import SampleRow, read_samples
 
-SUFFIXES = (".fcs", ".lmd")
+if TYPE_CHECKING:
+    from nti7flow.interop.flowjo.workspace import Workspace
+    from nti7flow.study.strategy_file import StrategyFile
+
 REPAIRS: tuple[Repair, ...] = get_args(Repair)
-#: Bytes of a sample name: results are stored in files of that name, which may have 255.
-LONGEST_NAME = 200
-#: Characters that turn the direction of the text around them, so that a name is not what it looks like.
-_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class Sheets(BaseModel):
@@ -65,6 +61,8 @@ class Tube:
     """One tube to gate.
 
     ``row`` is its line of the sample sheet, where there is one; ``data_sets`` are all that the plan has of its file.
+    Where gates are from a workspace, ``gates_of`` is the sample of it that the tube is; ``problem`` says that another
+    tube is it too.
     """
 
     sample: str
@@ -74,6 +72,8 @@ class Tube:
     template: str
     row: SampleRow | None = None
     data_sets: tuple[int, ...] = (0,)
+    gates_of: str = ""
+    problem: str = ""
 
     @property
     def batch(self) -> str:
@@ -83,7 +83,10 @@ class Tube:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that can change a number: tubes, templates, compensation, repair, markers named by hand, sheets."""
+    """Everything that can change a number: tubes, templates, compensation, repair, markers named by hand, sheets.
+
+    Where gates are from a file, ``gates`` are its content, and ``strategy`` what the recipe says of it.
+    """
 
     tubes: tuple[Tube, ...]
     templates: Mapping[str, GatingTemplate]
@@ -92,6 +95,8 @@ class Plan:
     study: str = ""
     sheets: Mapping[str, str] = field(default_factory=dict)
     repair: Repair = "safe"
+    strategy: StrategyFile | None = None
+    gates: GatingStrategy | Workspace | None = None
 
     def recipe(self) -> dict[str, Any]:
         """Return the recipe as plain values; workers, logging and folders are not in it."""
@@ -105,7 +110,25 @@ class Plan:
             "sheets": dict(sorted(self.sheets.items())),
         }
         # Left out where it is the default, as in every run made before there was a choice.
-        return recipe if self.repair == "safe" else recipe | {"repair": self.repair}
+        recipe |= {} if self.repair == "safe" else {"repair": self.repair}
+        return recipe if self.strategy is None else recipe | {"strategy": self.strategy.recipe()}
+
+    @property
+    def has_stored_counts(self) -> bool:
+        """Whether counts of another program may have come with the gates."""
+        return self.gates is not None and not isinstance(self.gates, GatingStrategy)
+
+    @property
+    def unmatched(self) -> tuple[str, ...]:
+        """Samples of a workspace that none of the tubes is."""
+        from nti7flow.study.strategy_file import unmatched
+
+        return () if self.gates is None or self.strategy is None else unmatched(self.gates, self.strategy, self.tubes)
+
+    @property
+    def light(self) -> Plan:
+        """The plan without what a worker needs not, or is given by itself: the other tubes, and the gates of all."""
+        return replace(self, tubes=(), gates=None)
 
     def recipe_hash(self) -> str:
         """SHA-256 of the recipe."""
@@ -120,18 +143,12 @@ def checked_repair(repair: str) -> Repair:
     raise ConfigError(f"repair is '{repair}'; safe, none or salvage was expected.{did_you_mean(repair, REPAIRS)}")
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a small file."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from None
-
-
 def make_plan(
     paths: Sequence[str | Path],
     *,
     template: str | Path | None = None,
+    strategy: str | Path | None = None,
+    group: str | None = None,
     spillover: str | None = None,
     markers: Mapping[str, str] | None = None,
     repair: Repair = "safe",
@@ -144,11 +161,16 @@ def make_plan(
         One study.yaml, or any number of FCS files and folders (searched recursively for .fcs and .lmd in any case).
         Each data set of a file is a tube of its own.
     template : str or Path, optional
-        Template for every tube; required without a study.yaml, and overrides one.
+        Template for every tube; overrides those of a study.yaml. Without one, this or ``strategy`` is required.
+    strategy : str or Path, optional
+        Instead of templates: Gating-ML 2.0, a FlowJo workspace, or the JSON of a run, for every tube.
+    group : str, optional
+        Group of samples of a workspace; tubes are matched to its samples only.
     spillover : str, optional
-        ``keyword`` (the default), ``none``, or the path of a CSV; overrides the study.yaml.
+        ``keyword`` (the default), ``none``, or the path of a CSV; overrides the study.yaml. With a strategy, it is for
+        the gates that ask for the tube's own matrix.
     markers : mapping, optional
-        Markers assigned by hand, marker to detector.
+        Markers assigned by hand, marker to detector; for templates.
     repair : {"safe", "none", "salvage"}
         How the files are read, as for `read_fcs`.
 
@@ -156,16 +178,24 @@ def make_plan(
     ------
     ConfigError
         Nothing to gate, or a study, sheet or template with mistakes.
+    StrategyError
+        The file of gates cannot be used.
     """
     repair = checked_repair(repair)
+    _check_choice(template=template, strategy=strategy, group=group, markers=markers)
     places = [Path(path) for path in paths]
     studies = [place for place in places if place.suffix.lower() in (".yaml", ".yml") and not place.is_dir()]
     if studies and len(places) > 1:
         raise ConfigError(f"{studies[0]}: a study.yaml names its own files; give it alone.")
+    if strategy is not None:
+        return _strategy_plan(places, studies, Path(strategy), group, spillover, repair)
     if studies:
         return _study_plan(studies[0], template, spillover, markers or {}, repair)
     if template is None:
-        raise ConfigError("which template? Say --template tbnk (see: nti7flow templates), or give a study.yaml.")
+        raise ConfigError(
+            "which template? Say --template tbnk (see: nti7flow templates), or give a study.yaml; --strategy gates.xml "
+            "instead takes the gates of a file."
+        )
     loaded = load_template(template)
     tubes = _found_tubes(places, loaded.reference, repair)
     return Plan(
@@ -175,6 +205,43 @@ def make_plan(
         markers=dict(markers or {}),
         repair=repair,
     )
+
+
+def _check_choice(*, template: object, strategy: object, group: str | None, markers: Mapping[str, str] | None) -> None:
+    """Refuse options that contradict each other."""
+    if strategy is None and group is not None:
+        raise ConfigError(f"--group {group}: groups are of a FlowJo workspace; say which: --strategy FILE.wsp.")
+    if strategy is not None and template is not None:
+        raise ConfigError(f"--template {template} and --strategy {strategy}: both say how to gate; give one of them.")
+    if strategy is not None and markers:
+        raise ConfigError(f"--marker {next(iter(markers))}: a strategy names channels, not markers. Leave it out.")
+
+
+def _strategy_plan(
+    places: Sequence[Path],
+    studies: Sequence[Path],
+    path: Path,
+    group: str | None,
+    spillover: str | None,
+    repair: Repair,
+) -> Plan:
+    """Plan in which every tube is gated by a file of gates; of a study.yaml its sheets and compensation are used."""
+    from nti7flow.study.strategy_file import check_spillover, match_tubes, open_strategy
+
+    gates, file = open_strategy(path, group=group)
+    if spillover is not None:
+        check_spillover(gates, file, spillover)
+    if studies:
+        plan = _study_plan(studies[0], None, spillover, {}, repair, strategy=file.name)
+    else:
+        tubes = _found_tubes(places, file.name, repair)
+        plan = Plan(tubes=tubes, templates={}, spillover=_checked(spillover or "keyword"), repair=repair)
+    if isinstance(gates, GatingStrategy):
+        uses_own, tubes = gates.needs_spillover, plan.tubes
+    else:
+        uses_own, tubes = False, match_tubes(plan.tubes, gates, file, repair=repair)
+    # What no gate asks for changes no number: it is no part of the recipe.
+    return replace(plan, tubes=tubes, spillover=plan.spillover if uses_own else "keyword", strategy=file, gates=gates)
 
 
 def _checked(spillover: str, folder: Path | None = None) -> str:
@@ -190,7 +257,7 @@ def _found_tubes(paths: Sequence[Path], template: str, repair: Repair) -> tuple[
     """Return tubes for files and folders, one per data set, sorted by name; each is named after its file."""
     found: dict[Path, str] = {}
     for path in paths:
-        for file, name in _files(path):
+        for file, name in files_at(path):
             # A file met twice goes by its longest name, whichever was given first.
             found[file] = max(found.get(file, ""), name, key=lambda text: (len(text), text))
     if not found:
@@ -199,23 +266,11 @@ def _found_tubes(paths: Sequence[Path], template: str, repair: Repair) -> tuple[
         check_name(file)
     n_sets = {path: count_tubes(path, repair) for path in found}
     parts = [(path, data_set) for path in found for data_set in range(n_sets[path])]
-    names = _names([(found[path], f"_set{data_set}" if n_sets[path] > 1 else "") for path, data_set in parts])
+    names = sample_names([(found[path], f"_set{data_set}" if n_sets[path] > 1 else "") for path, data_set in parts])
     tubes = [
         Tube(name, path, found[path], data_set, template) for name, (path, data_set) in zip(names, parts, strict=True)
     ]
     return _in_order(tubes)
-
-
-def count_tubes(path: Path, repair: Repair) -> int:
-    """Count the data sets of a file, with the first that cannot be found: the reader refuses it and says why."""
-    n_sets = 0
-    try:
-        with open_regular(path) as (stream, status):
-            for found in walk(stream, status.st_size, Findings(str(path), repair)):
-                n_sets = found.index + 1
-    except FcsError:
-        return n_sets + 1
-    return n_sets
 
 
 def _in_order(tubes: list[Tube]) -> tuple[Tube, ...]:
@@ -227,76 +282,24 @@ def _in_order(tubes: list[Tube]) -> tuple[Tube, ...]:
     return tuple(sorted(told, key=lambda tube: tube.sample))
 
 
-def _files(path: Path) -> Iterator[tuple[Path, str]]:
-    """Each file that a path stands for, with its name relative to the folder."""
-    if path.is_dir():
-        inside = sorted(file for file in files_below(path) if file.name.lower().endswith(SUFFIXES))
-        if not inside:
-            raise ConfigError(f"{path}: the folder holds no .fcs or .lmd files.")
-        yield from ((real_place(file), file.relative_to(path).as_posix()) for file in inside)
-    elif path.exists():
-        yield path.resolve(), path.name
-    else:
-        raise ConfigError(f"{path}: no such file or folder.")
-
-
-def real_place(file: Path) -> Path:
-    """Where a file really is, so that it is met once; of a link that leads nowhere, the link: it is said to be one."""
-    place = Path(os.path.realpath(file))
-    return place if place.exists() else file.absolute()
-
-
-def _stop(error: OSError) -> None:
-    raise ConfigError(f"{error.filename}: the folder cannot be read: {error.strerror}.")
-
-
-def files_below(folder: Path, *, unreadable: Callable[[OSError], None] = _stop) -> Iterator[Path]:
-    """Files below a folder. A link that leads nowhere is among them: it is refused later, not passed over.
-
-    ``unreadable`` is told of a folder that may not be read: tubes in it would be missing unnoticed.
-    """
-    for place, folders, files in os.walk(folder, onerror=unreadable):
-        # Hidden files are not the lab's: a Mac leaves "._tube.fcs" beside every "tube.fcs" on a stick.
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(place, name) for name in files if not name.startswith("."))
-
-
-def check_name(file: Path) -> None:
-    """Refuse a name that no table, terminal or JSON file can hold: control characters, bytes that are not UTF-8."""
-    if any(unicodedata.category(c) in ("Cc", "Cs") or c in _TURNING for c in str(file)):
-        raise ConfigError(f"{str(file)!r}: the name holds a control character or is not UTF-8; rename the file.")
-
-
-def _names(files: list[tuple[str, str]]) -> list[str]:
-    """Sample names: the stem, or the whole relative path where stems repeat, and which of several data sets."""
-    stems = [Path(file).stem + data_set for file, data_set in files]
-    times = Counter(stem.casefold() for stem in stems)
-    names = [
-        stem if times[stem.casefold()] == 1 else file.replace("/", "_") + data_set
-        for stem, (file, data_set) in zip(stems, files, strict=True)
-    ]
-    first: dict[str, str] = {}
-    for name, (file, _) in sorted(zip(names, files, strict=True)):
-        if name.casefold() in first:
-            raise ConfigError(
-                f"{first[name.casefold()]} and {file} would both be sample '{name}' (case does not count); gate the "
-                "folder that holds both, rename one, or name them in a sheet."
-            )
-        first[name.casefold()] = file
-        if len(name.encode()) > LONGEST_NAME:
-            raise ConfigError(f"{file}: makes a sample name of more than {LONGEST_NAME} bytes; name it in a sheet.")
-    return names
-
-
 def _study_plan(
-    path: Path, template: str | Path | None, spillover: str | None, markers: Mapping[str, str], repair: Repair
+    path: Path,
+    template: str | Path | None,
+    spillover: str | None,
+    markers: Mapping[str, str],
+    repair: Repair,
+    *,
+    strategy: str = "",
 ) -> Plan:
+    """Plan for a study.yaml; with a strategy no template is loaded, and every tube is said to be gated by that."""
     source = read_yaml(path)
     study = source.validate(StudyFile)
     folder = path.parent
     sheet = folder / study.sheets.samples
     rows = read_samples(sheet)
-    if template is not None:
+    if strategy:
+        loaded = {}
+    elif template is not None:
         loaded = {panel: load_template(template) for panel in study.templates}
     else:
         loaded = {panel: load_template(_template_reference(ref, folder)) for panel, ref in study.templates.items()}
@@ -304,13 +307,13 @@ def _study_plan(
     tubes: dict[tuple[Path, int], Tube] = {}
     for row in rows:
         panel = row.panel or (next(iter(loaded)) if len(loaded) == 1 else "")
-        if panel not in loaded:
+        if not strategy and panel not in loaded:
             problems.append(
                 f"{sheet}: sample {row.sample}: panel '{panel}' has no template in {path.name}, which has "
                 f"{', '.join(loaded)}.{did_you_mean(panel, loaded)}"
             )
             continue
-        reference = loaded[panel].reference
+        reference = strategy or loaded[panel].reference
         file = (sheet.parent / row.file).resolve()
         check_name(file)
         if len(row.sample.encode()) > LONGEST_NAME:

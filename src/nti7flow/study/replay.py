@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nti7flow.counting.fractions import count_populations
+from nti7flow.counting.fractions import ROOT, count_populations
+from nti7flow.counting.stored import ALL_EVENTS, compare_counts, flag_counts
 from nti7flow.errors import FcsError, StoreError
 from nti7flow.study.files import RunFiles
 from nti7flow.study.store import Run
-from nti7flow.study.tables import COUNTS, arrow_table, csv_text
+from nti7flow.study.tables import COUNTS, STORED_COUNTS, arrow_table, csv_text
 from nti7flow.study.tube import count_values, pack_all
 
 
@@ -66,7 +67,9 @@ def replay(run: Run, *, data: Path | None = None) -> ReplayReport:
             missing.append(f"{sample}: {error}")
             continue
         notes = dict(files.inputs[sample].get("flags", []))
-        counts = {c.population: count_values(c) for c in count_populations(strategy, members, notes=notes)}
+        plain = count_populations(strategy, members)
+        compared = compare_counts(plain, members.n_events, _stored_events(run, sample))
+        counts = {c.population: count_values(c) for c in flag_counts(plain, compared, notes)}
         packed = pack_all(members)
         bits = run.bits(sample)
         for row in before:
@@ -80,6 +83,12 @@ def replay(run: Run, *, data: Path | None = None) -> ReplayReport:
     if not differences and not missing and text.encode() != run.file("counts.csv").read_bytes():
         differences.append("counts.csv: the text differs although every number agrees")
     return ReplayReport(len(stored), len(rows), tuple(differences), tuple(missing), text)
+
+
+def _stored_events(run: Run, sample: str) -> dict[str, int]:
+    """Return the counts that came with the gates of a sample, where there are any."""
+    rows = run.rows(STORED_COUNTS.name, sample) if run.has(STORED_COUNTS.name) else []
+    return {ALL_EVENTS if row["population"] == ROOT else row["population"]: row["stored_events"] for row in rows}
 
 
 def _check_files(run: Run) -> None:

@@ -22,7 +22,17 @@ from typing import TYPE_CHECKING, Any
 from nti7flow.errors import StoreError, did_you_mean, printable
 from nti7flow.gating.picture import Panel2D
 from nti7flow.gating.strategy import GatingStrategy
-from nti7flow.study.tables import COUNTS, TABLES, Table, arrow_schema, arrow_table, csv_text, to_frame
+from nti7flow.study.tables import (
+    COUNTS,
+    STORED_COUNTS,
+    TABLES,
+    Table,
+    arrow_schema,
+    arrow_table,
+    csv_text,
+    split_ids,
+    to_frame,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -308,6 +318,10 @@ class Run:
         self._checked.add(path)
         return path
 
+    def has(self, table: str) -> bool:
+        """Whether the newest gating stored a table: not every run has all of them."""
+        return f"{table}.parquet" in self.step()["files"]
+
     def arrow(self, table: str) -> pa.Table:
         """One of the stored tables as Arrow."""
         import pyarrow.parquet as pq
@@ -328,6 +342,11 @@ class Run:
     def quality(self) -> pd.DataFrame:
         """Checks of every tube."""
         return to_frame(self.arrow("quality"))
+
+    @cached_property
+    def stored_counts(self) -> pd.DataFrame:
+        """Counts that a FlowJo workspace holds beside ours; empty where the gates are from elsewhere."""
+        return to_frame(self.arrow("stored_counts") if self.has("stored_counts") else arrow_table(STORED_COUNTS, []))
 
     @property
     def samples(self) -> list[str]:
@@ -372,7 +391,7 @@ class Run:
         return [
             Panel2D.from_parts(
                 None if row["parent"] == "root" else row["parent"],
-                row["populations"].split(";"),
+                split_ids(row["populations"]),
                 json.loads(row["axes"]),
                 np.array(row["cells"], np.int32),
                 np.array(row["counts"], np.int32),

@@ -40,7 +40,7 @@ class Table:
 
 
 _SAMPLE = Column("sample", "text", "", "Name of the acquired tube.", key=True)
-_POPULATION = Column("population", "text", "", "Id of the population in the template.", key=True)
+_POPULATION = Column("population", "text", "", "Id of the population in the template or strategy.", key=True)
 
 COUNTS = Table(
     "counts",
@@ -53,7 +53,7 @@ COUNTS = Table(
         Column("specimen", "text", "", "Blood draw, from samples.csv."),
         Column("subject", "text", "", "Person, from samples.csv."),
         Column("panel", "text", "", "Panel, from samples.csv."),
-        Column("template", "text", "", "Template that was applied, name@version."),
+        Column("template", "text", "", "Template that was applied, name@version, or the file of the strategy."),
         _POPULATION,
         Column("label", "text", "", "Name of the population for people."),
         Column("path", "text", "", "Populations from all events down to this one."),
@@ -66,7 +66,7 @@ COUNTS = Table(
         Column("status", "text", "", "How the gate came about: ok, borrowed, fell_back, failed, absent, not_in_panel, "
                "not_interpretable."),
         Column("flags", "text", "", "What to know about the count, by semicolons; population:flag is inherited, "
-               "file_CODE and duplicate_of:SAMPLE are of the whole sample."),
+               "file_CODE, duplicate_of:SAMPLE and stored_total_differs are of the whole sample."),
         Column("severity", "text", "", "Worst of its own gate, of all it rests on and of the sample: empty, info, "
                "review, invalid."),
     ),
@@ -102,6 +102,23 @@ QUALITY = Table(
     ),
 )
 
+STORED_COUNTS = Table(
+    "stored_counts",
+    "Counts that a FlowJo workspace holds beside ours; written where gates are from one.",
+    (
+        _SAMPLE,
+        Column("population", "text", "", "As in counts; root is all events of the tube.", key=True),
+        Column("label", "text", "", "Name of the population for people."),
+        Column("path", "text", "", "As in counts."),
+        Column("n_events", "integer", "events", "Events in the population, as in counts."),
+        Column("stored_events", "integer", "events", "Events that FlowJo counted."),
+        Column("difference", "integer", "events", "n_events less stored_events."),
+        Column("limit", "number", "events", "Largest difference that needs no explanation: 5 events or 0.2 % of "
+               "stored_events, whichever is more; of all events 0."),
+        Column("severity", "text", "", "review where the difference is beyond the limit."),
+    ),
+)  # fmt: skip
+
 MEMBERSHIPS = Table(
     "memberships",
     "Which events are in which population: one bit per event, first event in the highest bit.",
@@ -121,7 +138,13 @@ HISTOGRAMS = Table(
         _SAMPLE,
         Column("plot", "integer", "", "Number of the plot within the sample, from 0.", key=True),
         Column("parent", "text", "", "Population shown; root is all events."),
-        Column("populations", "text", "", "Populations whose gates are drawn on it, separated by semicolons."),
+        Column(
+            "populations",
+            "text",
+            "",
+            "Populations whose gates are drawn on it, separated by semicolons; one within "
+            "an id has a backslash before it.",
+        ),
         Column("axes", "json", "display units", "Channel, transform, range and bins of x and y."),
         Column("cells", "integers", "", "Flat index x * bins_y + y of every bin that holds events."),
         Column("counts", "integers", "events", "Events in those bins."),
@@ -129,7 +152,17 @@ HISTOGRAMS = Table(
     csv=False,
 )
 
-TABLES = {table.name: table for table in (COUNTS, GATE_FITS, QUALITY, MEMBERSHIPS, HISTOGRAMS)}
+TABLES = {table.name: table for table in (COUNTS, GATE_FITS, QUALITY, STORED_COUNTS, MEMBERSHIPS, HISTOGRAMS)}
+
+
+def join_ids(ids: Sequence[str]) -> str:
+    """Ids of populations in one cell, as `split_ids` takes them apart; other programs allow semicolons in a name."""
+    return ";".join(name.replace("\\", r"\\").replace(";", r"\;") for name in ids)
+
+
+def split_ids(cell: str) -> list[str]:
+    """Ids out of a cell made by `join_ids`."""
+    return [re.sub(r"\\(.)", r"\1", piece) for piece in re.findall(r"(?:[^;\\]|\\.)+", cell)]
 
 
 def arrow_schema(table: Table) -> pa.Schema:

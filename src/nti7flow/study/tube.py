@@ -13,9 +13,11 @@ import numpy as np
 
 from nti7flow.counting.checks import check_sample, judge_notes, sample_flags
 from nti7flow.counting.fractions import Count, count_populations
+from nti7flow.counting.stored import StoredCount, check_stored, compare_counts, flag_counts, total_flags
 from nti7flow.errors import Nti7flowError, printable
 from nti7flow.events.fcs import read_fcs
 from nti7flow.events.sample import Sample
+from nti7flow.events.spectrum import Matrix
 from nti7flow.events.spillover import Spillover, spillover_for
 from nti7flow.gating.fit import Fitted, GateFit
 from nti7flow.gating.picture import Panel2D, make_panels
@@ -32,7 +34,8 @@ logger = logging.getLogger(__name__)
 class GatedTube:
     """A gated tube: strategy, counts and what is needed to judge and draw them. The events are gone.
 
-    ``flags`` are those of the tube itself with their severities; every count carries them.
+    ``flags`` are those of the tube itself with their severities; every count carries them. ``stored`` are counts of
+    another program beside ours; None where its gates hold none.
     """
 
     tube: Tube
@@ -44,6 +47,7 @@ class GatedTube:
     panels: tuple[Panel2D, ...]
     bits: Mapping[str, bytes | None]
     n_events: int
+    stored: tuple[StoredCount, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,18 +70,27 @@ class Progress:
     sha256: str = ""
 
 
-def open_tube(plan: Plan, tube: Tube) -> tuple[Sample, Spillover]:
-    """Read a tube as the plan says, with its markers and spillover matrix."""
+def read_tube(plan: Plan, tube: Tube) -> Sample:
+    """Read a tube as the plan says, with its markers."""
     sample = read_fcs(tube.path, data_set=tube.data_set, repair=plan.repair)
     check_events(sample)
-    if plan.markers:
-        sample = replace(sample, panel=sample.panel.with_markers(plan.markers))
-    spillover = spillover_for(sample, plan.spillover)
+    return replace(sample, panel=sample.panel.with_markers(plan.markers)) if plan.markers else sample
+
+
+def own_matrix(sample: Sample, choice: str) -> Spillover:
+    """Return the spillover matrix that a plan wants for a tube."""
+    spillover = spillover_for(sample, choice)
     # Stored with the gates: the file's name tells where the matrix is from, its folder only where it lay that day.
-    return sample, replace(spillover, source=Path(spillover.source).name)
+    return replace(spillover, source=Path(spillover.source).name)
 
 
-def _refuse(plan: Plan, tube: Tube, error: Exception) -> RefusedTube:
+def open_tube(plan: Plan, tube: Tube) -> tuple[Sample, Spillover]:
+    """Read a tube as the plan says, with its markers and spillover matrix."""
+    sample = read_tube(plan, tube)
+    return sample, own_matrix(sample, plan.spillover)
+
+
+def refuse(plan: Plan, tube: Tube, error: Exception) -> RefusedTube:
     """Say why a tube could not be gated. Whatever it was, it never costs the study.
 
     The text is stored with the run, so it names files as the lab does, not by their place on this machine.
@@ -92,8 +105,9 @@ def _refuse(plan: Plan, tube: Tube, error: Exception) -> RefusedTube:
             f"{tube.file}: a mistake in nti7flow ({type(error).__name__}: {error}); please report it with what "
             "nti7flow --verbose gate --jobs 1 says of this file."
         )
-    for path in (str(tube.path), printable(str(tube.path))):  # the reader's messages are printable
-        text = text.replace(path, tube.file)
+    for path, name in ((str(tube.path), tube.file), *(((s.path, s.name),) if (s := plan.strategy) else ())):
+        for form in (path, printable(path)):  # the reader's messages are printable
+            text = text.replace(form, name)
     if plan.spillover not in ("keyword", "none"):
         text = text.replace(plan.spillover, Path(plan.spillover).name)
     return RefusedTube(tube, printable(text))  # one line, whatever names of channels are in it
@@ -106,7 +120,7 @@ def propose(plan: Plan, tube: Tube) -> dict[str, Scale] | RefusedTube:
         template = plan.templates[tube.template]
         return propose_scales(template.spec, sample, spillover, template.markers)
     except Exception as error:
-        return _refuse(plan, tube, error)
+        return refuse(plan, tube, error)
 
 
 def gate_wave(
@@ -122,7 +136,7 @@ def gate_wave(
             return _pause(resolution, summaries)
         return _finish(tube, resolution)
     except Exception as error:
-        return _refuse(plan, tube, error)
+        return refuse(plan, tube, error)
 
 
 def _resume(resolution: Resolution, progress: Progress) -> Resolution:
@@ -147,19 +161,45 @@ def _pause(resolution: Resolution, summaries: Mapping[str, Summary]) -> Progress
 
 def _finish(tube: Tube, resolution: Resolution) -> GatedTube:
     strategy = resolution.strategy()
-    notes = judge_notes(resolution.sample, data_sets=tube.data_sets)
-    flags = sample_flags(notes)
-    counts = tuple(count_populations(strategy, resolution.members, notes=flags))
+    gated = judge(tube, resolution.sample, strategy, resolution.members, matrix=resolution.spillover)
+    return replace(gated, fits=tuple(resolution.fits), panels=tuple(make_panels(resolution)))
+
+
+def judge(
+    tube: Tube,
+    sample: Sample,
+    strategy: GatingStrategy,
+    members: Members,
+    *,
+    matrix: Matrix,
+    stored: Mapping[str, int] | None = None,
+) -> GatedTube:
+    """Count a gated tube and check it; what is to be drawn is not in it yet.
+
+    Parameters
+    ----------
+    matrix : Matrix
+        What it was compensated by.
+    stored : mapping of str to int, optional
+        Counts that another program made with the gates, to be compared with ours.
+    """
+    notes = judge_notes(sample, data_sets=tube.data_sets)
+    counts = count_populations(strategy, members)
+    compared = compare_counts(counts, sample.n_events, stored or {})
+    flags = {**sample_flags(notes), **total_flags(compared)}
+    flagged = flag_counts(counts, compared, flags)
+    checks = [*check_sample(sample, matrix, flagged, notes), *check_stored(compared)]
     return GatedTube(
         tube=tube,
         strategy=strategy,
         flags=flags,
-        counts=counts,
-        fits=tuple(resolution.fits),
-        quality=tuple(asdict(check) for check in check_sample(resolution.sample, resolution.spillover, counts, notes)),
-        panels=tuple(make_panels(resolution)),
-        bits=pack_all(resolution.members),
-        n_events=resolution.sample.n_events,
+        counts=flagged,
+        fits=(),
+        quality=tuple(asdict(check) for check in checks),
+        panels=(),
+        bits=pack_all(members),
+        n_events=sample.n_events,
+        stored=None if stored is None else compared,
     )
 
 
@@ -198,6 +238,11 @@ def _count_row(tube: Tube, strategy: GatingStrategy, count: Count) -> dict[str, 
 def count_values(count: Count) -> dict[str, Any]:
     """Return the columns of ``counts`` that come from counting alone; replay recomputes these."""
     return {**asdict(count), "flags": ";".join(count.flags)}
+
+
+def stored_rows(gated: GatedTube) -> list[dict[str, Any]]:
+    """Rows of the table ``stored_counts``."""
+    return [{"sample": gated.tube.sample, **asdict(row)} for row in gated.stored or ()]
 
 
 def fit_row(sample: str, fit: GateFit) -> dict[str, Any]:
