@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 import nti7flow as nf
-from benchmarks.reading import REPOSITORY, _forget_peak, _memory
+from benchmarks.reading import REPOSITORY, forget_peak, memory_bytes
 from nti7flow.events.spillover import Spillover
 from nti7flow.events.transforms import Linear, Logicle
 from nti7flow.gating.dimensions import Dimension
@@ -168,10 +168,10 @@ def measure(name: str, path: Path, warm: Path, calls: int) -> Measured:
     CONTENDERS[name][1](warm)(warm)  # imports, caches
     count = CONTENDERS[name][1](path)
     gc.collect()
-    before = _memory("VmRSS")
-    _forget_peak()
+    before = memory_bytes("VmRSS")
+    forget_peak()
     counts = count(path)
-    peak = _memory("VmHWM") - before
+    peak = memory_bytes("VmHWM") - before
     cpu = []
     for _ in range(calls):
         gc.collect()

@@ -173,7 +173,7 @@ PEERS = ("flowcal", "flowio", "flowkit")
 # --- in the child ---------------------------------------------------------------------------------
 
 
-def _memory(field: str) -> int:
+def memory_bytes(field: str) -> int:
     """Bytes of one line of /proc/self/status, 0 where there is no such file (not Linux)."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
@@ -182,7 +182,7 @@ def _memory(field: str) -> int:
     return next((1024 * int(line.split()[1]) for line in lines if line.startswith(field + ":")), 0)
 
 
-def _forget_peak() -> None:
+def forget_peak() -> None:
     """Start the kernel's high-water mark anew; where it does not let us, imports count too and the peak is too high."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
@@ -203,10 +203,10 @@ def measure(name: str, path: Path, n_events: int, calls: int) -> dict[str, float
     read = CONTENDERS[name][1]
     read(path.with_name("warm.fcs"), WARM)  # imports, caches
     gc.collect()
-    before = _memory("VmRSS")
-    _forget_peak()
+    before = memory_bytes("VmRSS")
+    forget_peak()
     values = read(path, n_events)
-    peak = _memory("VmHWM") - before
+    peak = memory_bytes("VmHWM") - before
     size, crc = values.nbytes, _crc(values)
     del values
     wall, cpu = [], []

@@ -161,3 +161,14 @@ def test_the_box_round_an_ellipse_touches_it():
 @pytest.mark.parametrize("covariance", [((1.0, 1 - 1e-9), (1 - 1e-9, 1.0)), ((1.0, 3.0), (-2.0, 1.0))])
 def test_nothing_is_said_of_ellipses_that_rounding_decides(covariance):
     assert outline_box(EllipsoidGate((X, Y), (0.0, 0.0), covariance, 1.0)) is None
+
+
+def test_of_polygons_with_very_many_corners_nothing_is_said_but_who_is_inside_is_known():
+    angles = np.linspace(0, 2 * np.pi, 30_001)[:-1]
+    gate = PolygonGate((X, Y), tuple(zip(np.cos(angles).tolist(), np.sin(angles).tolist(), strict=True)))
+    lines = np.linspace(-1.0, 1.0, 101)
+    assert (polygon_cells(np.array(gate.vertices), lines, lines) == NEAR).all()
+    points = np.random.default_rng(0).uniform(-1, 1, (300, 2))
+    radius = np.hypot(*points.T)
+    inside = gate.contains(points)
+    assert inside[radius < 0.999].all() and not inside[radius > 1.0].any()

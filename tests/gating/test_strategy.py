@@ -12,7 +12,7 @@ from nti7flow.events.fcs import read_fcs
 from nti7flow.events.spillover import Spillover, spillover_for
 from nti7flow.events.stored import EventsInMemory, Survey
 from nti7flow.events.transforms import Linear
-from nti7flow.gating import values
+from nti7flow.gating import engine, values
 from nti7flow.gating.dimensions import Dimension
 from nti7flow.gating.gates import BooleanGate, Operand, PolygonGate, RectangleGate
 from nti7flow.gating.resolve import Resolution
@@ -94,6 +94,7 @@ def gated():
 @pytest.mark.parametrize("block", [3, 257, 4096, 1_000_000])
 def test_counts_do_not_depend_on_the_block_size(gated, monkeypatch, block):
     monkeypatch.setattr(values, "BLOCK", block)
+    monkeypatch.setattr(engine, "ROWS", min(block, engine.ROWS))
     members = gated.strategy().apply(gated.sample)
     assert {name for name, rows in members.items() if rows is not None} > {"lymphocytes", "cd4_t", "nk_cells"}
     for name in members:

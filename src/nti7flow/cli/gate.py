@@ -54,8 +54,7 @@ def gate(
         typer.Option(
             "--strategy",
             help="Instead of a template, gates made elsewhere: Gating-ML 2.0 (.xml), a FlowJo 10 workspace (.wsp; each "
-            "tube by the gates of its own sample, counts compared with FlowJo's), or, for the very same tube, a "
-            "strategies/SAMPLE.json of a run.",
+            "tube by the gates of its own sample, counts compared with FlowJo's), or strategies/SAMPLE.json of a run.",
         ),
     ] = None,
     group: Annotated[

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nti7flow.gating.strategy import GatingStrategy, Population
 
 #: Outlines that are divided into cells at most: each keeps 16 KB.
-MOST_OUTLINES = 2_000
+MOST_OUTLINES = 500
 Range = tuple[float | None, float | None]
 
 

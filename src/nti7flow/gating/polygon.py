@@ -11,8 +11,8 @@ States = NDArray[np.uint8]
 
 #: Cells per side of the grid that spares most points the walk round the outline, and from how many points it pays.
 GRID, WORTH_A_GRID = 64, 20_000
-#: Points up to which all are compared with all edges at once.
-FEW = 2_000
+#: Points up to which all are compared with all edges at once, and how many pairs are too many for memory.
+FEW, TOO_MANY = 2_000, 1 << 21
 #: What may be said of a cell: none of its points are inside, all are, or each has to be asked.
 OUTSIDE, INSIDE, NEAR = 0, 1, 2
 #: Distance from an outline, relative to the size of coordinates, within which points are asked: beyond all rounding.
@@ -63,12 +63,13 @@ def polygon_cells(vertices: Floats, x_lines: Floats, y_lines: Floats) -> States:
     """
     n, m = len(x_lines) - 1, len(y_lines) - 1
     size = max(np.abs(vertices).max(), 1.0)
-    steps = np.abs(np.roll(vertices, -1, axis=0) - vertices)
-    if not (size < HUGE and ((steps == 0) | (steps > 1 / HUGE)).all()):
+    ends = np.stack([vertices, np.concatenate([vertices[1:], vertices[:1]])])
+    steps = np.abs(ends[1] - ends[0])
+    sound = size < HUGE and ((steps == 0) | (steps > 1 / HUGE)).all()
+    if not sound or n * len(vertices) > TOO_MANY:
         return np.full((n, m), NEAR, np.uint8)
     pad = MARGIN * size
     # Edges from left to right, beside the columns of cells: arrays of shape (n_edges, n).
-    ends = np.stack([vertices, np.roll(vertices, -1, axis=0)])
     ends = np.take_along_axis(ends, np.argsort(ends[:, :, :1], axis=0, kind="stable"), axis=0)
     (x1, y1), (x2, y2) = (end.T[:, :, None] for end in ends)
     left, right = x_lines[:-1] - pad, x_lines[1:] + pad
@@ -107,7 +108,7 @@ def _even_odd(vertices: Floats, px: Floats, py: Floats) -> Bools:
     order of y, so that an edge meets only those at its own height.
     """
     ends = np.concatenate([vertices[1:], vertices[:1]])
-    if len(px) <= FEW:
+    if len(px) <= FEW and len(px) * len(vertices) < TOO_MANY:
         side, point = np.nonzero((vertices[:, 1:] > py) != (ends[:, 1:] > py))
         crossed = point[_crosses((vertices[side].T, ends[side].T), px[point], py[point])]
         odd: Bools = (np.bincount(crossed, minlength=len(px)) & 1).astype(np.bool_)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import isnan
 from typing import Protocol
 
 import numpy as np
@@ -45,7 +46,7 @@ class Side:
         """Conditions that every event inside fulfils."""
         if self.low is not None:
             yield x >= self.low.below
-        if self.high is not None and self.high.above == self.high.above:
+        if self.high is not None and not isnan(self.high.above):
             yield x < self.high.above
 
     def surely(self, x: Floats) -> Iterator[Bools]:
