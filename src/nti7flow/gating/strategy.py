@@ -308,7 +308,7 @@ class GatingStrategy:
         )
 
     def __repr__(self) -> str:
-        lines = [f"<GatingStrategy {self.template} for {self.sample}>"]
+        lines = [f"<GatingStrategy {self.template} for {self.sample or 'any tube'}>"]
         lines += [f"  {p.parent or 'all events'} > {p.id}: {p.status}" for p in self.populations]
         return "\n".join(lines)
 

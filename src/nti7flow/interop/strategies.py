@@ -59,7 +59,7 @@ def read_strategy(path: str | Path) -> GatingStrategy | Workspace:
     >>> len(members["CD4"])  # doctest: +SKIP
     8012
 
-    A workspace finds the sample of a tube by its name and size:
+    A workspace finds the sample of a tube by its name, else by the file that FlowJo opened, else by ``$FIL``:
 
     >>> workspace = nf.read_strategy("study.wsp")  # doctest: +SKIP
     >>> workspace.samples  # doctest: +SKIP

@@ -15,7 +15,7 @@ MOST_BYTES = 512 * 2**20
 MOST_NODES = 20_000_000
 #: Most attributes of an element; looking through them takes time that grows with the square.
 MOST_ATTRIBUTES = 500
-#: Deepest nesting, that of libxml2; FlowJo nests three elements for each gate.
+#: Deepest nesting, that of libxml2; FlowJo nests two elements for each gate.
 DEEPEST = 256
 #: Longest text, tag or comment in bytes, that of libxml2.
 LONGEST = 10_000_000

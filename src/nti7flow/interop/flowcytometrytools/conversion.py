@@ -1,7 +1,7 @@
 """FlowCytometryTools: its measurements, plates and gates from and to ours.
 
-Its last release, 0.5.1, is older than the Pythons we support: `load` makes it importable. It is fed our events, its
-parser reads none: a measurement made here holds scale values in double precision.
+Its last release, 0.5.1, is older than the Pythons we support: `load` makes it importable. It is fed our events,
+not those of its own parser: a measurement made here holds scale values in double precision.
 
 Its gates act on the columns of a measurement, ours on display values. So each dimension of a gate has a column: a
 channel itself where there is neither compensation nor transform, else one that is added for the strategy.

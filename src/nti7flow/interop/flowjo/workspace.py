@@ -227,8 +227,12 @@ class Workspace:
             why = f"no sample{inside} is {name_of(wanted)}; it has {_listing(known)}.{did_you_mean(wanted, names)}"
             raise StrategyError(self.path, [why])
         places = "; ".join(f"line {e.gates.line}: {name_of(e.name)}, {self._groups_of(e)}" for e in found[:LISTED])
-        advice = "Rename all but one in FlowJo, or name the group to take it from (--group)"
-        raise StrategyError(self.path, [f"{len(found)} samples{inside} are {name_of(wanted)} ({places}). {advice}."])
+        if any(entry.name != wanted and wanted not in entry.files for entry in found):  # known by $FIL alone
+            how, advice = f"could be {name_of(wanted)} by their $FIL", "Name the tube as FlowJo has it"
+        else:
+            how, advice = f"are {name_of(wanted)}", "Rename all but one in FlowJo"
+        advice += ", or name the group to take it from (--group)"
+        raise StrategyError(self.path, [f"{len(found)} samples{inside} {how} ({places}). {advice}."])
 
     def _groups_of(self, entry: WorkspaceSample) -> str:
         named = [name for name, keys in self.membership if name != ALL_SAMPLES and not keys.isdisjoint(entry.keys)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -45,9 +45,6 @@ from nti7flow.interop.flowkit.package import (
     name_of,
     never_compensated,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 def strategy_from_flowkit(

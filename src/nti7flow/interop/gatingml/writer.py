@@ -60,7 +60,7 @@ def write_gatingml(strategy: GatingStrategy, path: str | Path) -> None:
     Examples
     --------
     >>> import nti7flow as nf
-    >>> nf.write_gatingml(nf.gate("tube.fcs").strategy, "tube.gating-ml.xml")  # doctest: +SKIP
+    >>> nf.write_gatingml(nf.gate("tube.fcs", "tbnk").strategy, "tube.gating-ml.xml")  # doctest: +SKIP
     """
     content = gatingml_bytes(strategy)
     with whole_file(Path(path)) as stream:
