@@ -4,6 +4,7 @@ import json
 import math
 from itertools import pairwise
 
+import flowutils
 import flowutils.gating
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from matplotlib.path import Path as Outline
 
-from nti7flow.events.transforms import Arcsinh, Linear, Log, Logicle
+from nti7flow.events.transforms import Arcsinh, Hyperlog, Linear, Log, Logicle
 from nti7flow.gating.dimensions import Dimension
 from nti7flow.gating.gates import (
     BooleanGate,
@@ -49,12 +50,32 @@ class TestRectangle:
         assert inside(gate, *points) == [True, False, False, True, False, False, False]
 
     def test_lower_bound_is_inside_and_upper_bound_outside(self):
-        assert inside(range_gate(0.25, 0.75), 0.25, np.nextafter(0.75, 0), 0.75, np.nextafter(0.25, 0)) == [
-            True,
-            True,
-            False,
-            False,
-        ]
+        gate = RectangleGate((Y,), (0.25,), (0.75,))
+        points = (0.25, np.nextafter(0.75, 0), 0.75, np.nextafter(0.25, 0))
+        assert inside(gate, *points) == [True, True, False, False]
+
+    @pytest.mark.parametrize(
+        ("transform", "peer"),
+        [
+            (Logicle(262144.0, 0.5, 4.5, 0.0), flowutils.transforms.logicle),
+            (Logicle(1024.0, 1.0, 4.0, 0.5), flowutils.transforms.logicle),
+            (Hyperlog(262144.0, 0.5, 4.5, 0.0), flowutils.transforms.hyperlog),
+            (Hyperlog(10000.0, 1.0, 4.0, 1.0), flowutils.transforms.hyperlog),
+        ],
+    )
+    def test_an_event_on_a_bound_that_another_program_reckoned_is_on_it(self, transform, peer):
+        """The last bits of a scale that is solved for by iteration are not the same in every program."""
+        events = np.arange(-200.0, 1000.0)
+        bounds = peer(events, None, **{name: getattr(transform, name) for name in "twma"})
+        ours = transform.apply(events)[:, None]
+        assert (ours[:, 0] != bounds).any()
+        axis = (Dimension("FL1-A", "", False, transform),)
+        for value, bound in zip(ours, bounds.tolist(), strict=True):
+            assert RectangleGate(axis, (bound,), (None,)).contains(value[None]).all()
+            assert not RectangleGate(axis, (None,), (bound,)).contains(value[None]).any()
+        # The next whole number is on the other side, of course.
+        following = zip(ours[:-1], bounds[1:].tolist(), strict=True)
+        assert not any(RectangleGate(axis, (bound,), (None,)).contains(value[None])[0] for value, bound in following)
 
     @pytest.mark.parametrize("bounds", [(0.0, 1.0), (None, 1.0), (0.0, None)])
     def test_nan_is_outside(self, bounds):

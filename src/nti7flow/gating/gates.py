@@ -45,7 +45,7 @@ class RectangleGate:
 
     def contains(self, y: Floats) -> Bools:
         """Say which of the display values ``y`` (n, n_dimensions) are inside, shape (n,)."""
-        inside = _within(y, self.lower, self.upper)
+        inside = _within(y, self)
         return ~inside if self.complement else inside
 
     def to_dict(self) -> dict[str, Any]:
@@ -59,13 +59,19 @@ class RectangleGate:
         return plain | {"complement": True} if self.complement else plain
 
 
-def _within(y: Floats, lower: tuple[float | None, ...], upper: tuple[float | None, ...]) -> Bools:
+def _within(y: Floats, gate: RectangleGate | QuadrantGate) -> Bools:
+    """Say which values lie within bounds.
+
+    A bound that another program reckoned for an event is not the same number in its last bits. A value that close to it
+    lies on it: inside a lower one, outside an upper one.
+    """
     inside = np.ones(len(y), np.bool_)
-    for i, (low, high) in enumerate(zip(lower, upper, strict=True)):
+    for i, (dimension, low, high) in enumerate(zip(gate.dimensions, gate.lower, gate.upper, strict=True)):
+        rounding = dimension.transform.rounding
         if low is not None:
-            inside &= y[:, i] >= low
+            inside &= y[:, i] >= low - rounding
         if high is not None:
-            inside &= y[:, i] < high
+            inside &= y[:, i] < high - rounding
     return inside
 
 
@@ -221,7 +227,7 @@ class QuadrantGate:
 
     def contains(self, y: Floats) -> Bools:
         """Say which of the display values ``y`` (n, n_dimensions) are inside, shape (n,)."""
-        return _within(y, self.lower, self.upper)
+        return _within(y, self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

@@ -30,6 +30,7 @@ class Linear:
     """
 
     kind: ClassVar[str] = "linear"
+    rounding: ClassVar[float] = 0.0
     t: float = 262144.0
     a: float = 0.0
 
@@ -60,6 +61,7 @@ class Log:
     """
 
     kind: ClassVar[str] = "log"
+    rounding: ClassVar[float] = 0.0
     t: float = 262144.0
     m: float = 4.5
 
@@ -94,6 +96,7 @@ class Arcsinh:
     """
 
     kind: ClassVar[str] = "arcsinh"
+    rounding: ClassVar[float] = 0.0
     t: float = 262144.0
     m: float = 4.5
     a: float = 0.0

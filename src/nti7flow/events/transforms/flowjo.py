@@ -35,6 +35,7 @@ class FlowJoLog:
     """
 
     kind: ClassVar[str] = "flowjo_log"
+    rounding: ClassVar[float] = 0.0
     offset: float = 1.0
     decades: float = 4.5
 
@@ -84,6 +85,7 @@ class FlowJoBiex:
     """
 
     kind: ClassVar[str] = "flowjo_biex"
+    rounding: ClassVar[float] = 0.0
     negative: float = 0.0
     width: float = -10.0
     positive: float = 4.418540

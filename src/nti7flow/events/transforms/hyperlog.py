@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nti7flow.events.transforms.base import LN10, MOST_DECADES, Floats, check_finite
+from nti7flow.events.transforms.base import ITERATED, LN10, MOST_DECADES, Floats, check_finite
 from nti7flow.events.transforms.reflected import ReflectedCurve
 
 
@@ -39,6 +39,7 @@ class Hyperlog:
     """
 
     kind: ClassVar[str] = "hyperlog"
+    rounding: ClassVar[float] = ITERATED
     t: float = 262144.0
     w: float = 0.5
     m: float = 4.5
