@@ -3,12 +3,18 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from gml_documents import rectangle, write
 
+import nti7flow as nf
 from nti7flow.errors import StoreError, StrategyError
 from nti7flow.events.fcs import read_fcs
-from nti7flow.gating.strategy import GatingStrategy
+from nti7flow.events.spillover import Spillover
+from nti7flow.events.transforms import Linear
+from nti7flow.gating.dimensions import Dimension
+from nti7flow.gating.gates import RectangleGate
+from nti7flow.gating.strategy import GatingStrategy, Population
 from nti7flow.interop.flowjo.workspace import Workspace
 from nti7flow.interop.strategies import read_strategy
 
@@ -173,3 +179,46 @@ class TestStrategyOfARun:
     )
     def test_other_json_is_refused(self, tmp_path, content, expected):
         assert problem(saved(tmp_path, content, "a.json")) == expected
+
+
+ARCHIVES = Path(__file__).parents[1] / "archives"
+CHANGES = [
+    ('"operator": "and"', '"operator": "AND"'),
+    ('"negated": true', '"negated": "false"'),
+    ('"compensated": true', '"compensated": "no"'),
+    ('"status": "ok"', '"status": "weird"'),
+    ('"flags": []', '"flags": [3]'),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), CHANGES, ids=[new for _, new in CHANGES])
+def test_a_changed_strategy_of_a_run_is_refused(tmp_path, old, new):
+    stored = sorted((ARCHIVES / "run-1").glob("steps/*/strategies/*.json"))[0].read_text(encoding="utf-8")
+    text = json.dumps(json.loads(stored))
+    assert old in text
+    (tmp_path / "changed.json").write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(StrategyError, match="is no whole strategy of a run"):
+        read_strategy(tmp_path / "changed.json")
+
+
+def test_gates_of_a_tube_with_one_marker_on_two_channels_can_be_used_again(tmp_path):
+    """A marker is a note of the gate, not a name by which its channel would be looked up."""
+    events = np.random.default_rng(1).normal(50, 20, (200, 3))
+    tube = tmp_path / "tube.fcs"
+    matrix = "2,B-A,B-H,1,0.1,0,1"
+    nf.write_events(tube, events, ["FSC-A", "B-A", "B-H"], markers=["", "CD3", "CD3"], keywords={"$SPILLOVER": matrix})
+    gate = RectangleGate((Dimension("B-A", "", True, Linear(1.0)),), (40.0,), (None,))
+    strategy = GatingStrategy("toy", "", "", 0, Spillover.none(), (Population("A", "A", None, gate, "ok"),))
+    bound = strategy.for_sample(nf.read_fcs(tube))
+    (tmp_path / "gates.json").write_text(json.dumps(bound.to_dict()), encoding="utf-8")
+    counted = nf.gate(tube, tmp_path / "gates.json").counts[0].n_events
+    assert counted == len(bound.apply(nf.read_fcs(tube))["A"]) > 0
+
+
+def test_a_strategy_keeps_its_matrices_whatever_is_done_with_those_given():
+    given = {"M": Spillover(("B-A",), np.eye(1), "M")}
+    gate = RectangleGate((Dimension("B-A", "", True, Linear(1.0), "M"),), (40.0,), (None,))
+    strategy = GatingStrategy("toy", "", "", 0, Spillover.none(), (Population("A", "A", None, gate, "ok"),), given)
+    given.clear()
+    assert list(strategy.matrices) == ["M"]
+    assert hash(strategy) == hash(GatingStrategy.from_dict(strategy.to_dict()))

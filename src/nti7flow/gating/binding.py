@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from nti7flow.errors import AmbiguousMarker, UnknownMarker, did_you_mean, printable
@@ -11,7 +11,6 @@ from nti7flow.events.spectrum import Matrix, SpectrumMatrix
 from nti7flow.gating.dimensions import AnyDimension, Dimension, RatioDimension
 from nti7flow.gating.gates import BooleanGate, Gate, GeometricGate, with_dimensions
 
-Find = Callable[[str], str]
 #: Missing names that are listed; a strategy for another panel lacks them all.
 LISTED = 12
 

@@ -28,6 +28,10 @@ class Dimension:
     transform: Transform
     matrix: str = ""
 
+    def __post_init__(self) -> None:
+        if not all(isinstance(v, kind) for v, kind in ((self.detector, str), (self.compensated, bool))):
+            raise ValueError("a dimension needs a detector, and whether it is compensated")
+
     @property
     def title(self) -> str:
         """Name for axes and tables."""

@@ -2,7 +2,8 @@
 
 Bounds and vertices are in display units, that is, after compensation and transform. Lower bounds are inclusive,
 upper bounds exclusive; an event with NaN in a bounded dimension is outside, and inside the complement of the gate.
-Wherever FlowKit has the same gate, the same events are in it, those exactly on an edge too.
+Wherever FlowKit has the same gate, the same events are in it, those exactly on an edge too; within
+`Transform.rounding` of a bound a value lies on it.
 """
 
 from __future__ import annotations
@@ -247,6 +248,10 @@ class Operand:
     population: str
     negated: bool = False
 
+    def __post_init__(self) -> None:
+        if not all(isinstance(v, kind) for v, kind in ((self.population, str), (self.negated, bool))):
+            raise ValueError("an operand needs a population, and whether it is negated")
+
 
 @dataclass(frozen=True, slots=True)
 class BooleanGate:
@@ -258,6 +263,8 @@ class BooleanGate:
     def __post_init__(self) -> None:
         if not self.operands:
             raise ValueError("a boolean gate needs at least one population")
+        if self.operator not in ("and", "or"):
+            raise ValueError(f"a boolean gate is 'and' or 'or', found {self.operator!r}")
 
     def combine(self, members: Mapping[str, Bools]) -> Bools:
         """Combine the memberships of the operands, each of shape (n,)."""

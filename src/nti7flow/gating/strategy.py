@@ -57,6 +57,13 @@ class Population:
     status: Status
     flags: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        texts = all(isinstance(text, str) for text in (self.id, self.label, *self.flags))
+        if not texts or self.status not in STATUSES:
+            raise ValueError(
+                f"population {self.id!r} needs an id, a label, flags and a status of {', '.join(STATUSES)}"
+            )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return {
@@ -147,9 +154,10 @@ class GatingStrategy:
     data_set: int
     spillover: Spillover
     populations: tuple[Population, ...]
-    matrices: Mapping[str, Matrix] = field(default_factory=dict)
+    matrices: Mapping[str, Matrix] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "matrices", dict(self.matrices))  # whoever gave it may change his
         known: set[str] = set()
         for population in self.populations:
             operands = population.gate.operands if isinstance(population.gate, BooleanGate) else ()
@@ -188,7 +196,8 @@ class GatingStrategy:
         spillover : Spillover or str
             The tube's own matrix: ``keyword`` (the one in the file), ``none``, or the path of a CSV. Only asked for
             where a gate is compensated by it. In a file without one such gates are applied as they are, as Gating-ML
-            2.0 says, and those on fluorescence have the flag ``not_compensated``: their counts are for review.
+            2.0 says, and those on fluorescence have the flag ``not_compensated``: their counts are for review. A
+            strategy that is bound already keeps its matrix.
 
         Raises
         ------
@@ -199,7 +208,7 @@ class GatingStrategy:
         """
         if self.sha256:
             self._check_identity(sample)
-            return self
+            return replace(self, sample=name) if name else self
         bound = self._bound(sample, spillover)
         return replace(bound, sample=name or sample.path.stem, sha256=sample.sha256, data_set=sample.data_set)
 
@@ -321,9 +330,11 @@ def _with_own_matrix(gate: Gate | None, key: str) -> Gate | None:
 
 
 def _with_key(dimension: AnyDimension, key: str) -> AnyDimension:
-    if isinstance(dimension, Dimension) and dimension.compensated and not dimension.matrix:
-        return replace(dimension, matrix=key, compensated=bool(key))
-    return dimension
+    if not isinstance(dimension, Dimension):
+        return dimension
+    plain = replace(dimension, marker="")  # that of the tube; of gates for any tube a marker is a dye
+    own = dimension.compensated and not dimension.matrix
+    return replace(plain, matrix=key, compensated=bool(key)) if own else plain
 
 
 def _flag_uncompensated(population: Population, sample: Sample) -> Population:

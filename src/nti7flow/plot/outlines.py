@@ -91,7 +91,7 @@ def _shape(gate: Gate | None, panel: Panel2D) -> Box | Points | None:
         return _box(gate, panel)
     if isinstance(gate, PolygonGate):
         return _closed_line(np.asarray(gate.vertices), gate.dimensions, panel)
-    if isinstance(gate, EllipsoidGate):
+    if isinstance(gate, EllipsoidGate) and gate.is_ellipsoid:
         return _ellipse(gate, panel)
     return None
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from nti7flow.errors import InputError
+from nti7flow.counting.fractions import ROOT
+from nti7flow.errors import InputError, StrategyError
 from nti7flow.events.sample import Sample
 from nti7flow.events.spectrum import Matrix
 from nti7flow.events.spillover import Spillover
@@ -54,6 +55,9 @@ def bind(gates: GatingStrategy, sample: Sample, *, name: str, spillover: Spillov
     ``spillover`` is the tube's own matrix, or what it is to be: ``keyword``, ``none`` or the path of a CSV. It is only
     looked for where a gate asks for it.
     """
+    if any(population.id == ROOT for population in gates.populations):
+        problem = f"a gate is called {ROOT}, which stands for all events in the tables; give it another name"
+        raise StrategyError(gates.template, [problem])
     bound = gates.for_sample(sample, name=name, spillover=spillover)
     # Where the matrix is from is stored with the gates: the name of its file, not the folder it lay in that day.
     return replace(bound, sample=name, spillover=replace(bound.spillover, source=Path(bound.spillover.source).name))

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nti7flow.counting.fractions import ROOT
-from nti7flow.errors import ConfigError, StrategyError, did_you_mean
+from nti7flow.errors import ConfigError, did_you_mean
 from nti7flow.events.fcs import read_fcs
 from nti7flow.events.notes import Repair
 from nti7flow.gating.strategy import GatingStrategy
@@ -135,10 +134,6 @@ def gates_of(tube: Tube, gates: GatingStrategy | Workspace, file: StrategyFile) 
     else:
         name, group = tube.gates_of, file.group
         own = TubeGates(gates.strategy(name, group=group), gates.stored_counts(name, group=group))
-    if any(population.id == ROOT for population in own.strategy.populations):
-        raise StrategyError(
-            file.name, [f"a gate is called {ROOT}, which stands for all events in the tables; give it another name."]
-        )
     return own
 
 
@@ -146,7 +141,7 @@ def unmatched(gates: GatingStrategy | Workspace, file: StrategyFile, tubes: Sequ
     """Return the samples of a workspace, or of the group of it, that no tube is."""
     if isinstance(gates, GatingStrategy):
         return ()
-    names = gates.samples if file.group is None else gates.groups.get(file.group, gates.samples)
+    names = gates.names(file.group)
     taken = {tube.gates_of for tube in tubes}
     return tuple(name for name in names if name not in taken)
 

@@ -153,8 +153,8 @@ class _Writer:
     def _rectangle(self, gate: RectangleGate, name: str) -> Any:
         channels = [column_name(dimension, names=self.names) for dimension in gate.dimensions]
         sides = [
-            self._range(channel, low, high, name)
-            for channel, low, high in zip(channels, gate.lower, gate.upper, strict=True)
+            self._range(channel, _edge(dimension, low), _edge(dimension, high), name)
+            for channel, dimension, low, high in zip(channels, gate.dimensions, gate.lower, gate.upper, strict=True)
             if low is not None or high is not None
         ]
         if not sides:  # which every event is in, also one that is not a number
@@ -187,7 +187,8 @@ class _Writer:
         channels = [column_name(dimension, names=self.names) for dimension in gate.dimensions]
         right, top = gate.interval
         region = f"{'top' if top else 'bottom'} {'right' if right else 'left'}"
-        made = self.peer.QuadGate(tuple(values[0] for values in gate.dividers), channels, region, name=name)
+        corner = (v[0] - d.transform.rounding for v, d in zip(gate.dividers, gate.dimensions, strict=True))
+        made = self.peer.QuadGate(tuple(corner), channels, region, name=name)
         guards = [self._number(c) for c, above in zip(channels, gate.interval, strict=True) if not above]
         return reduce(and_, guards, made)
 
@@ -365,3 +366,8 @@ def carry_outline(vertices: Sequence[tuple[float, float]], *, to: Literal["ours"
     while len(outline) < 3:  # nothing is inside, and it is a polygon all the same
         outline.append(outline[-1] if outline else (corners[0, 0].item(), corners[0, 1].item()))
     return outline
+
+
+def _edge(dimension: AnyDimension, bound: float | None) -> float | None:
+    """Return the least value that lies on a bound, within the rounding of its scale."""
+    return None if bound is None else bound - dimension.transform.rounding

@@ -15,7 +15,7 @@ from nti7flow.events.sample import Sample
 from nti7flow.events.spillover import Spillover
 from nti7flow.gating.strategy import GatingStrategy, Members
 from nti7flow.interop.flowjo.sample import strategy_of
-from nti7flow.interop.flowjo.xml import Extract, attribute, children, count_of, extract, keyword, kind_of
+from nti7flow.interop.flowjo.xml import Extract, attribute, children, count_of, extract, keyword
 from nti7flow.interop.flowkit.package import Path_, name_of
 
 #: FlowJo's group of everything.
@@ -198,6 +198,10 @@ class Workspace:
         where = f"{self.path}: sample {name_of(entry.name)}"
         return strategy_of(entry.gates, where=where, origin=Path(self.path).name, id_of=self._id)
 
+    def names(self, group: str | None = None) -> tuple[str, ...]:
+        """Names of the samples of a group; of all without one."""
+        return tuple(entry.name for entry in self._group(group))
+
     def _group(self, group: str | None) -> list[WorkspaceSample]:
         keys = dict(self.membership).get(group or "")
         if group is None or (group == ALL_SAMPLES and not keys):
@@ -251,18 +255,13 @@ def read_workspace(path: str | Path, root: Any) -> Workspace:
     path : str or Path
         The file, for messages and as the name of the strategies.
     root : lxml.etree._Element
-        Its root, as `nti7flow.interop.xml.parse_xml` returns it.
+        Its root, as `nti7flow.interop.xml.parse_bytes` returns it.
 
     Raises
     ------
     StrategyError
-        The document is no workspace of FlowJo 10 or later, or has no samples.
+        It has no samples.
     """
-    version = attribute(root, "flowJoVersion") or ""
-    major = re.match(r"[0-9]{1,4}", version)
-    if kind_of(root) != "Workspace" or major is None or int(major[0]) < 10:
-        found = f"found version {name_of(version)}" if version else "it does not say its version"
-        raise StrategyError(str(path), [f"is no workspace of FlowJo 10 or later: {found}; save it with FlowJo 10"])
     nodes = [node for group in children(root, "SampleList") for node in children(group, "Sample")]
     if not nodes:
         raise StrategyError(str(path), ["is a workspace without samples"])

@@ -139,7 +139,7 @@ class _Writer:
     def _matrices(self) -> Iterator[tuple[str, Matrix]]:
         """Matrices with their names in FlowKit, which has a meaning of its own for two names."""
         self.keys: dict[str, str] = {}
-        given = {key: matrix for key, matrix in self.strategy.matrices.items()}
+        given = dict(self.strategy.matrices)
         if self.strategy.spillover.detectors:
             given[""] = self.strategy.spillover
         for key, matrix in given.items():
@@ -218,7 +218,7 @@ class _Writer:
 
     def _dimension(self, dimension: AnyDimension, low: float | None, high: float | None) -> Any:
         fk = load()
-        transform = self._named(dimension.transform, "t") if dimension.transform != IDENTITY else None
+        transform = self._named(dimension.transform) if dimension.transform != IDENTITY else None
         if isinstance(dimension, RatioDimension):
             key = ("ratio", dimension.detectors, dimension.a, dimension.b, dimension.c)
             if key not in self.names:
@@ -232,9 +232,9 @@ class _Writer:
         matrix = UNCOMPENSATED if compensation is None else self.keys.get(compensation, IN_FILE)
         return fk.Dimension(dimension.detector, matrix, transform, range_min=low, range_max=high)
 
-    def _named(self, transform: Transform, prefix: str) -> str:
+    def _named(self, transform: Transform) -> str:
         if transform not in self.names:
-            self.names[transform] = f"{prefix}{len(self.names)}"
+            self.names[transform] = f"t{len(self.names)}"
             self.peer.add_transform(self.names[transform], transform_to_flowkit(transform))
         return self.names[transform]
 

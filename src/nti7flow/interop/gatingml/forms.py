@@ -323,7 +323,8 @@ def _side(axis: AnyDimension, low: float | None, high: float | None) -> _Side | 
     on_curve = ratio and axis.transform.kind in ("logicle", "hyperlog")
     lone = ratio and low is not None and high is None and axis.transform != IDENTITY
     if not has_element(axis.transform) or on_curve or lone:
-        bounds = raw_bounds(axis.transform, low, high)
+        # Within its rounding of a bound a value is on it, which the raw scale must say too.
+        bounds = raw_bounds(axis.transform, *(None if b is None else b - axis.transform.rounding for b in (low, high)))
         if bounds is None:
             return None
         (low, high), axis = bounds, replace(axis, transform=IDENTITY)

@@ -13,7 +13,7 @@ from nti7flow.errors import Nti7flowError
 from nti7flow.events.spectrum import Matrix, make_matrix, matrix_from_dict
 from nti7flow.events.spillover import Spillover
 from nti7flow.gating.dimensions import AnyDimension, Dimension
-from nti7flow.gating.gates import BooleanGate, Gate, Operand, PolygonGate, QuadrantGate, gate_from_dict
+from nti7flow.gating.gates import BooleanGate, Gate, Operand, QuadrantGate, gate_from_dict, with_dimensions
 from nti7flow.gating.strategy import GatingStrategy, Population
 from nti7flow.interop.gatingml.forms import Floats, Forms, square_matrix
 from nti7flow.interop.gatingml.notes import AxisNote, MatrixNote, Metadata, PopulationNote, metadata_of, named
@@ -167,10 +167,7 @@ class _Merge:
         elif gate is not None:
             notes = {axis.channel: axis for axis in note.axes} if note is not None else {}
             axes = tuple(self._axis(axis, notes) for axis in gate.dimensions)
-            if isinstance(gate, PolygonGate):
-                gate = replace(gate, dimensions=(axes[0], axes[1]))
-            else:
-                gate = replace(gate, dimensions=axes)
+            gate = with_dimensions(gate, axes)
             if isinstance(gate, QuadrantGate):
                 gate = replace(gate, name=self.metadata.quadrant_sets.get(gate.name, gate.name))
         parent = population.parent

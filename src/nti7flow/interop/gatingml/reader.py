@@ -29,7 +29,7 @@ def read_gatingml(path: str | Path, root: Any) -> GatingStrategy:
     path : str or Path
         The file; its name becomes the strategy's ``template``.
     root : lxml.etree._Element
-        Its root element, from `nti7flow.interop.xml.parse_xml`.
+        Its root element, from `nti7flow.interop.xml.parse_bytes`.
 
     Returns
     -------
