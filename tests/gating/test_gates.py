@@ -101,7 +101,8 @@ class TestRectangle:
     def test_is_the_comparison_of_each_value_with_its_bounds(self, y, first, second):
         sides = [(None if None in pair else min(pair), None if None in pair else max(pair)) for pair in (first, second)]
         sides = [(low, high) if low is None or low < high else (low, None) for low, high in sides]
-        gate = RectangleGate((X, Y), tuple(low for low, _ in sides), tuple(high for _, high in sides))
+        axes = (Y, Dimension("FL1-A", "CD3", True, Linear(1.0)))  # on scales that are not solved for by iteration
+        gate = RectangleGate(axes, tuple(low for low, _ in sides), tuple(high for _, high in sides))
         expected = [
             all(
                 (low is None or low <= value) and (high is None or value < high)  # False for NaN

@@ -241,3 +241,20 @@ def test_counts_of_real_workspaces(shared_data, tmp_path, folder, name, n_tubes,
     assert set(opened.stored_counts["severity"]) == {""}
     assert not exact or set(table["difference"]) == {0}
     assert replay(opened).identical
+
+
+def test_a_sample_that_nobody_gated_has_an_empty_table_and_no_picture(tmp_path):
+    workspace = write_workspace(tmp_path / "study.wsp", {DAY00.name: {"total": nf.read_fcs(DAY00).n_events}})
+    text = workspace.read_text(encoding="utf-8")
+    begin, end = text.index("<Subpopulations>"), text.rindex("</Subpopulations>") + len("</Subpopulations>")
+    workspace.write_text(text[:begin] + text[end:], encoding="utf-8")
+    assert nf.gate(DAY00, workspace).table.empty
+    report = gate_study(make_plan([DAY00], strategy=workspace), tmp_path / "run", figures="all")
+    assert report.figures == ()
+    assert not report.refused
+    assert nf.open_run(tmp_path / "run").counts.empty
+
+
+def test_what_is_no_template_and_no_strategy_is_said():
+    with pytest.raises(TypeError, match="a template, a strategy, a workspace"):
+        nf.gate(DAY00, 3)

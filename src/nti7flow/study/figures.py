@@ -54,7 +54,10 @@ def draw_from(run_folder: Path, sample: str) -> Path | None:
     folder = run_folder / "figures"
     try:
         folder.mkdir(exist_ok=True)
-        return draw_sample(_opened(run_folder, (run_folder / "run.json").read_bytes()), sample, folder)
+        run = _opened(run_folder, (run_folder / "run.json").read_bytes())
+        if not run.strategy(sample).populations:
+            return None  # a sample of a workspace that nobody gated
+        return draw_sample(run, sample, folder)
     except Exception as error:
         logger.warning("%s: no picture could be drawn (%s: %s)", sample, type(error).__name__, error)
         return None

@@ -96,7 +96,7 @@ class GatingResult:
             "severity",
         ]
         rows = [count_values(count) for count in self.counts]
-        frame = pd.DataFrame([{name: row[name] for name in columns} for row in rows])
+        frame = pd.DataFrame([{name: row[name] for name in columns} for row in rows], columns=columns)
         return frame.astype({"n_events": "Int64", "percent_parent": "Float64", "percent_lymphocytes": "Float64"})
 
     @cached_property
@@ -182,6 +182,11 @@ def gate(
         from nti7flow.interop.strategies import read_strategy
 
         template = read_strategy(template)
+    if not isinstance(template, GatingTemplate | GatingStrategy | str | Path) and not hasattr(template, "match"):
+        raise TypeError(
+            "a template, a strategy, a workspace or the path of one was expected, found "
+            f"{type(template).__name__}; nf.from_flowkit takes over a strategy of FlowKit"
+        )
     if isinstance(template, GatingTemplate | str | Path):
         if group is not None:
             raise ConfigError(f"group '{group}': only a FlowJo workspace has groups.")
