@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from nti7flow.gating.gates import BooleanGate
 from nti7flow.gating.strategy import (
     NOT_AN_ELLIPSOID,
     NOT_COMPENSATED,
@@ -151,10 +150,7 @@ def _rests_on(population: Population, by_id: dict[str, Population]) -> Iterator[
             continue
         seen.add(current.id)
         yield current
-        if current.parent is not None:
-            waiting.append(by_id[current.parent])
-        if isinstance(current.gate, BooleanGate):
-            waiting.extend(by_id[operand.population] for operand in current.gate.operands)
+        waiting.extend(by_id[name] for name in current.needs)
 
 
 def _size(members: Members, population: str | None) -> int | None:

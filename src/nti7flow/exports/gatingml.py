@@ -8,7 +8,6 @@ from pathlib import Path
 
 from nti7flow.errors import StoreError, StrategyError
 from nti7flow.exports.samples import check_gated, out_folder, wanted_samples, write_new
-from nti7flow.interop.flowkit.writer import travelling
 from nti7flow.interop.gatingml.writer import gatingml_bytes
 from nti7flow.study.store import Run
 
@@ -101,7 +100,7 @@ def _export(run: Run, sample: str, folder: Path) -> ExportedStrategy:
     check_gated(run, sample)
     strategy = run.strategy(sample)
     content = gatingml_bytes(strategy)
-    written = {population.id for population in travelling(strategy)}
+    written = {population.id for population in strategy.counted}
     left_out = tuple(p.id for p in strategy.populations if p.id not in written)
     path = folder / f"{sample}.gating-ml.xml"
     write_new(path, content)

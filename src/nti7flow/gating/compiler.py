@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nti7flow.events.sample import Sample
@@ -40,7 +41,7 @@ class _Compiler:
         self.n_outlines = 0
 
     def plan(self) -> Plan:
-        counted = self._counted()
+        counted = self.strategy.counted
         gates = {p.id: p.gate for p in counted if not (p.gate is None or isinstance(p.gate, BooleanGate))}
         # Channels before what is made of them: they are the rows of a block's array.
         dimensions = dict.fromkeys(d for gate in gates.values() for d in gate.dimensions)
@@ -65,24 +66,11 @@ class _Compiler:
         names = tuple(p.id for p in self.strategy.populations)
         return Plan(self.sample, tuple(self.channels), self.sources, names, tuple(steps))
 
-    def _counted(self) -> list[Population]:
-        """Return populations that have members: those that have a gate, as has all that they rest on."""
-        known: set[str | None] = {None}
-        counted = []
-        for population in self.strategy.populations:
-            gate = population.gate
-            operands = gate.operands if isinstance(gate, BooleanGate) else ()
-            needed = {population.parent, *(o.population for o in operands)}
-            if gate is not None and needed <= known:
-                known.add(population.id)
-                counted.append(population)
-        return counted
-
     def _terms(self, dimension: AnyDimension) -> list[tuple[int, float]] | None:
         """Channels, by position, that a dimension is a sum of, and their weights; None where it is a channel itself."""
         if isinstance(dimension, RatioDimension) or not dimension.compensated:
             return None
-        matrix = self.strategy.matrices[dimension.matrix] if dimension.matrix else self.strategy.spillover
+        matrix = self.strategy.matrix_of(dimension)
         if dimension.detector not in matrix.outputs:
             return None
         weights = matrix.compensation[:, matrix.outputs.index(dimension.detector)].tolist()
@@ -159,13 +147,11 @@ def _cuts(gates: dict[str, GeometricGate], ranges: dict[str, list[Range]]) -> di
     }
 
 
-def _last_uses(populations: list[Population]) -> dict[str, list[str]]:
+def _last_uses(populations: Sequence[Population]) -> dict[str, list[str]]:
     """Find the populations whose members are not asked for any more after each one."""
     last = {p.id: p.id for p in populations}
     for population in populations:
-        gate = population.gate
-        operands = [o.population for o in gate.operands] if isinstance(gate, BooleanGate) else []
-        last |= dict.fromkeys([*operands, *([] if population.parent is None else [population.parent])], population.id)
+        last |= dict.fromkeys(population.needs, population.id)
     done: dict[str, list[str]] = {}
     for name, after in last.items():
         done.setdefault(after, []).append(name)

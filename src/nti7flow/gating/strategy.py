@@ -14,6 +14,7 @@ from nti7flow.events.sample import Sample
 from nti7flow.events.spectrum import Matrix, matrix_from_dict
 from nti7flow.events.spillover import Spillover, spillover_for
 from nti7flow.gating.binding import check_dyes, find_detectors, rename_channels, rename_detectors
+from nti7flow.gating.compiler import compile_strategy
 from nti7flow.gating.dimensions import AnyDimension, Dimension
 from nti7flow.gating.gates import BooleanGate, Gate, gate_from_dict, with_dimensions
 from nti7flow.gating.values import DisplayValues
@@ -63,6 +64,12 @@ class Population:
             raise ValueError(
                 f"population {self.id!r} needs an id, a label, flags and a status of {', '.join(STATUSES)}"
             )
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Populations it rests on: its parent, and what its gate combines."""
+        operands = self.gate.operands if isinstance(self.gate, BooleanGate) else ()
+        return (*(() if self.parent is None else (self.parent,)), *(operand.population for operand in operands))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -160,11 +167,9 @@ class GatingStrategy:
         object.__setattr__(self, "matrices", dict(self.matrices))  # whoever gave it may change his
         known: set[str] = set()
         for population in self.populations:
-            operands = population.gate.operands if isinstance(population.gate, BooleanGate) else ()
-            needed = [*([] if population.parent is None else [population.parent]), *(o.population for o in operands)]
             if population.id in known:
                 raise ValueError(f"population {population.id} stands twice")
-            if late := [name for name in needed if name not in known]:
+            if late := [name for name in population.needs if name not in known]:
                 raise ValueError(f"population {population.id} stands before {late[0]}, which it needs")
             known.add(population.id)
         for dimension in self.dimensions:
@@ -176,6 +181,19 @@ class GatingStrategy:
         """Every axis of every gate, in order."""
         gates = (p.gate for p in self.populations if p.gate is not None and not isinstance(p.gate, BooleanGate))
         return tuple(dimension for gate in gates for dimension in gate.dimensions)
+
+    @property
+    def counted(self) -> tuple[Population, ...]:
+        """Populations that have members: those that have a gate, as has all that they rest on."""
+        known: set[str] = set()
+        for population in self.populations:
+            if population.gate is not None and known.issuperset(population.needs):
+                known.add(population.id)
+        return tuple(population for population in self.populations if population.id in known)
+
+    def matrix_of(self, dimension: Dimension) -> Matrix:
+        """Return the matrix that a compensated dimension means: one it names, else the tube's own."""
+        return self.matrices[dimension.matrix] if dimension.matrix else self.spillover
 
     @property
     def needs_spillover(self) -> bool:
@@ -267,8 +285,6 @@ class GatingStrategy:
         if self.sha256:
             self._check_identity(sample)
         bound = self if self.sha256 else self._bound(sample, "keyword")
-        from nti7flow.gating.compiler import compile_strategy  # which knows strategies
-
         members = Members(sample.n_events)
         for name, rows in compile_strategy(bound, sample).run().items():
             members.set(name, rows)

@@ -48,6 +48,10 @@ class Linear:
         return np.asarray(display, np.float64) * (self.t + self.a) - self.a
 
 
+#: No transform: display units are scale values.
+IDENTITY = Linear(1.0, 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Log:
     """``y = log10(x / t) / m + 1``; zero maps to -inf and negative values to NaN.

@@ -106,11 +106,10 @@ class _Writer:
         depth: dict[str | None, int] = {None: 0}
         for population in strategy.populations:
             gate, name = population.gate, population.id
-            operands = [o.population for o in gate.operands] if isinstance(gate, BooleanGate) else []
-            needed = [*operands, *([population.parent] if population.parent is not None else [])]
-            if gate is None or any(other not in made for other in needed):
+            if gate is None or any(other not in made for other in population.needs):
                 continue  # no gate, no count; nor for what rests on it
-            depth[name] = 1 + max(depth[other] for other in (*needed, None)) + max(len(operands) - 1, 0)
+            n_operands = len(gate.operands) if isinstance(gate, BooleanGate) else 0
+            depth[name] = 1 + max(depth[other] for other in (*population.needs, None)) + max(n_operands - 1, 0)
             if depth[name] > DEEPEST:
                 self.problems.append(
                     f"gate {name_of(name)}: is more than {DEEPEST} gates deep; gate its ancestors first"

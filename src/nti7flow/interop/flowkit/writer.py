@@ -11,7 +11,6 @@ import numpy as np
 
 from nti7flow.errors import StrategyError
 from nti7flow.events.spectrum import Matrix
-from nti7flow.events.spillover import Spillover
 from nti7flow.events.transforms import (
     Arcsinh,
     FlowJoBiex,
@@ -24,7 +23,7 @@ from nti7flow.events.transforms import (
 )
 from nti7flow.gating.dimensions import AnyDimension, Dimension, RatioDimension
 from nti7flow.gating.gates import BooleanGate, GeometricGate, PolygonGate, QuadrantGate, RectangleGate
-from nti7flow.gating.strategy import GatingStrategy, Population
+from nti7flow.gating.strategy import OWN, GatingStrategy, Population
 from nti7flow.interop.flowkit.package import (
     IDENTITY,
     IN_FILE,
@@ -36,8 +35,6 @@ from nti7flow.interop.flowkit.package import (
     never_compensated,
 )
 
-#: What the tube's own matrix is called in FlowKit, unless a named one is called so.
-OWN = "spillover"
 #: Names that FlowKit's tree cannot hold.
 _IMPOSSIBLE = ("", ".", "..", ROOT)
 
@@ -45,22 +42,6 @@ _IMPOSSIBLE = ("", ".", "..", ROOT)
 def strategy_to_flowkit(strategy: GatingStrategy) -> Any:
     """Return a strategy as FlowKit has it; see `nti7flow.to_flowkit`."""
     return _Writer(strategy).write()
-
-
-def travelling(strategy: GatingStrategy) -> tuple[Population, ...]:
-    """Return the populations that can travel: those that have a gate, as has all they rest on."""
-    known: set[str | None] = {None}
-    for population in strategy.populations:
-        if population.gate is not None and known.issuperset(needs(population)):
-            known.add(population.id)
-    return tuple(p for p in strategy.populations if p.id in known)
-
-
-def needs(population: Population) -> Iterator[str | None]:
-    """Yield the parent of a population (None is all events) and what its gate combines."""
-    yield population.parent
-    if isinstance(population.gate, BooleanGate):
-        yield from (operand.population for operand in population.gate.operands)
 
 
 def compensation_of(strategy: GatingStrategy, dimension: AnyDimension) -> str | None:
@@ -72,8 +53,7 @@ def compensation_of(strategy: GatingStrategy, dimension: AnyDimension) -> str | 
         return None
     if not strategy.sha256:
         return dimension.matrix  # which channel of a tube it is, and what the tube's matrix covers, is not known yet
-    matrix: Matrix = strategy.matrices[dimension.matrix] if dimension.matrix else strategy.spillover
-    return dimension.matrix if dimension.detector in matrix.outputs else None
+    return dimension.matrix if dimension.detector in strategy.matrix_of(dimension).outputs else None
 
 
 def check_compensation(strategy: GatingStrategy, gate: GeometricGate) -> None:
@@ -123,9 +103,9 @@ class _Writer:
         self.peer = fk.GatingStrategy()
         for key, matrix in self._matrices():
             self.peer.add_comp_matrix(key, _matrix(matrix))
-        populations = travelling(self.strategy)
+        populations = self.strategy.counted
         for population in populations:
-            if not self.paths.keys() >= set(needs(population)):
+            if not self.paths.keys() >= set(population.needs):
                 continue  # of a gate that could not be added: that one is listed
             try:
                 self.paths[population.id] = self._add(population, populations)
@@ -253,7 +233,7 @@ def _bounds(gate: GeometricGate) -> list[tuple[float | None, float | None]]:
 
 def _matrix(matrix: Matrix) -> Any:
     fk = load()
-    if isinstance(matrix, Spillover) or matrix.outputs == matrix.detectors:
+    if matrix.outputs == matrix.detectors:
         return fk.Matrix(np.array(matrix.matrix), list(matrix.detectors), list(matrix.detectors))
     if not set(matrix.outputs) <= set(matrix.detectors):
         raise StrategyError(matrix.source, ["spectra whose dyes are named after no detector; FlowKit has none such"])

@@ -16,9 +16,7 @@ from nti7flow.gating.dimensions import AnyDimension, Dimension
 from nti7flow.gating.gates import BooleanGate, Gate, Operand, QuadrantGate, gate_from_dict, with_dimensions
 from nti7flow.gating.strategy import GatingStrategy, Population
 from nti7flow.interop.gatingml.forms import Floats, Forms, square_matrix
-from nti7flow.interop.gatingml.notes import AxisNote, MatrixNote, Metadata, PopulationNote, metadata_of, named
-
-__all__ = ["metadata_of", "with_metadata"]
+from nti7flow.interop.gatingml.notes import AxisNote, MatrixNote, Metadata, PopulationNote, named
 
 
 def with_metadata(strategy: GatingStrategy, metadata: Metadata | None) -> GatingStrategy:
@@ -71,7 +69,7 @@ class _Merge:
         ids = {name: gate_id for gate_id, name in self.names.items()}
         self.needed_by: dict[str, set[str]] = {}
         for population in self.said.populations:
-            for name in _needs(population):
+            for name in population.needs:
                 self.needed_by.setdefault(name, set()).add(population.id)
         self.forms = Forms(whole, {name: matrix_id for matrix_id, name in self.matrix_names.items()}, ids)
         return replace(whole, populations=tuple(_in_order(self._populations())))
@@ -230,7 +228,7 @@ def _in_order(populations: list[Population]) -> Iterator[Population]:
     waiting: dict[str, list[int]] = {}
     missing: list[int] = []
     for i, population in enumerate(populations):
-        needs = set(_needs(population))
+        needs = set(population.needs)
         missing.append(len(needs))
         for name in needs:
             waiting.setdefault(name, []).append(i)
@@ -243,8 +241,3 @@ def _in_order(populations: list[Population]) -> Iterator[Population]:
             missing[i] -= 1
             if missing[i] == 0:
                 heapq.heappush(ready, i)
-
-
-def _needs(population: Population) -> list[str]:
-    operands = population.gate.operands if isinstance(population.gate, BooleanGate) else ()
-    return [*([] if population.parent is None else [population.parent]), *(o.population for o in operands)]

@@ -14,7 +14,8 @@ from nti7flow.interop.flowkit.reader import strategy_from_flowkit
 from nti7flow.interop.gatingml.checks import GateChecks
 from nti7flow.interop.gatingml.definitions import GATE_TAGS, define, yes
 from nti7flow.interop.gatingml.grammar import CUSTOM, NAMESPACES, Problems, check_grammar, full, ignored
-from nti7flow.interop.gatingml.metadata import metadata_of, with_metadata
+from nti7flow.interop.gatingml.metadata import with_metadata
+from nti7flow.interop.gatingml.notes import metadata_of
 from nti7flow.interop.gatingml.tree import check_size, check_tree
 
 

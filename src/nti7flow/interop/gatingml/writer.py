@@ -14,19 +14,13 @@ from nti7flow.events.fcs.writer import whole_file
 from nti7flow.events.transforms import Transform, transform_to_dict
 from nti7flow.gating.dimensions import AnyDimension, Dimension, RatioDimension
 from nti7flow.gating.gates import BooleanGate, EllipsoidGate, Gate, PolygonGate, QuadrantGate, RectangleGate
-from nti7flow.gating.strategy import GatingStrategy, Population
+from nti7flow.gating.strategy import OWN, GatingStrategy, Population
 from nti7flow.interop.flowkit.package import IDENTITY, IN_FILE, UNCOMPENSATED
-from nti7flow.interop.flowkit.writer import travelling
 from nti7flow.interop.gatingml.forms import ELEMENTS, Form, Forms, WrittenMatrix, square_matrix
 from nti7flow.interop.gatingml.grammar import NAMESPACES, full, shown
 from nti7flow.interop.gatingml.ids import Ids, xml_id
-from nti7flow.interop.gatingml.metadata import metadata_of, with_metadata
 from nti7flow.interop.gatingml.notes import NAMESPACE, Metadata, describe
 
-__all__ = ["gatingml_bytes", "metadata_of", "with_metadata", "write_gatingml"]
-
-#: What the tube's own matrix is called in a document, unless a population is called so.
-_OWN = "spillover"
 _GATES = {
     RectangleGate: "g:RectangleGate",
     PolygonGate: "g:PolygonGate",
@@ -99,7 +93,7 @@ class _Names:
             except ValueError:
                 continue  # said where a gate needs it
             if needed:
-                matrices[name] = ids.take(xml_id(name) if name else _OWN)
+                matrices[name] = ids.take(xml_id(name) if name else OWN)
         return cls(ids, populations, matrices)
 
     def helper(self, population: str, number: int) -> str:
@@ -122,7 +116,7 @@ class _Document:
         """Form of each population that can travel, by its own id."""
         found: dict[str, Form] = {}
         problems: list[str] = []
-        for population in travelling(self.strategy):
+        for population in self.strategy.counted:
             try:
                 found[population.id] = self.forms.of(population, partial(self.names.helper, population.id))
             except ValueError as error:
