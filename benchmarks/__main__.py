@@ -3,7 +3,8 @@
 ``python -m benchmarks [--events 300000] [--repeats 5] [FILE.fcs]``: without a file, a simulated tube of that many
 events and 15 channels is made first. Both packages run in this process, one after the other, each the given number of
 times; the median of the process's CPU time is printed. Then follow `benchmarks.gating`, on a tube of its own, where the
-counts must agree, and `benchmarks.reading`, on files of ``--reading`` events.
+counts must agree, `benchmarks.reading`, on files of ``--reading`` events, and `benchmarks.simulation`, of a trial of
+``--simulation`` subjects.
 """
 
 from __future__ import annotations
@@ -21,12 +22,11 @@ import flowutils
 import numpy as np
 
 import nti7flow as nf
-from benchmarks import gating, reading
+from benchmarks import gating, reading, simulation
 from nti7flow.events.spillover import spillover_for
 from nti7flow.events.transforms import Logicle
 from nti7flow.gating.resolve import Resolution
 from nti7flow.gating.template import load_template
-from nti7flow.simulation import simulate_tube
 
 
 def cpu_ms(function: Callable[[], object], repeats: int) -> float:
@@ -42,13 +42,13 @@ def cpu_ms(function: Callable[[], object], repeats: int) -> float:
 
 def big_tube(path: Path, n_events: int) -> Path:
     """Write a simulated tube with 15 channels: ten that matter and five that a reader should not waste time on."""
-    tube = simulate_tube(np.random.default_rng(1), n_events=n_events, composition=gating.COMPOSITION)
+    tube = gating.simulated_tube(n_events)
     spare = np.random.default_rng(2).gamma(2.0, 300.0, size=(len(tube.events), 5))
     names = [*tube.detectors, *(f"SPARE{i}-A" for i in range(5))]
-    d = tube.keyword_spillover.shape[0]
-    matrix = ",".join([str(d), *tube.fluorescence, *(repr(float(v)) for v in tube.keyword_spillover.ravel())])
+    dyes, stated = tube.cytometer.detectors, tube.cytometer.keyword
+    matrix = ",".join([str(len(dyes)), *dyes, *(repr(float(v)) for v in stated.ravel())])
     nf.write_events(path, np.hstack([tube.events, spare]), names, markers=[*tube.markers, *[""] * 5],
-                 keywords={"$SPILLOVER": matrix, "$TIMESTEP": "0.01"})  # fmt: skip
+                 keywords={"$SPILLOVER": matrix, "$TIMESTEP": "0.001"})  # fmt: skip
     return path
 
 
@@ -64,12 +64,17 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=gating.N_EVENTS)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--reading", type=int, nargs="*", default=reading.SIZES, help="events of the files to be read")
+    parser.add_argument(
+        "--simulation", type=int, default=simulation.N_SUBJECTS, help="subjects of the simulated trial, 0 for none"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = arguments.file or big_tube(Path(folder) / "big.fcs", arguments.events)
         run(path, arguments.repeats)
     agree = gating.run(arguments.events, rounds=min(arguments.repeats, 3))
     agree &= reading.run(arguments.reading)
+    if arguments.simulation:
+        agree &= simulation.run(arguments.simulation)
     if not agree:
         raise SystemExit(1)
 

@@ -41,38 +41,44 @@ from nti7flow.gating.gates import (
     RectangleGate,
 )
 from nti7flow.gating.strategy import GatingStrategy, Population
-from nti7flow.simulation import simulate_tube
+from nti7flow.simulation import Flow, Preparation, SimulatedTube, Stop, simulate_tube
 
 N_EVENTS = 300_000
 WARM = 2_000  # events of the tube on which a contender does its imports
 SPARE = 6
-COMPOSITION = {
-    "cd4_t": 40, "cd8_t": 25, "dn_t": 3, "dp_t": 1, "b_cells": 10, "nk_cells": 12,
-    "monocytes": 20, "neutrophils": 180, "eosinophils": 8, "basophils": 2, "debris": 60,
-}  # fmt: skip
 CPU_WITHIN, PEAK_WITHIN = 1 / 20, 2.0
 
 
 # --- the tube -------------------------------------------------------------------------------------
 
 
+def simulated_tube(n_events: int) -> SimulatedTube:
+    """Simulate a TBNK tube of a healthy person; enough is stained for so many events."""
+    enough = Preparation(
+        specimen_ul=max(50.0, n_events / 4000), suspension_ul=max(500.0, n_events / 400), debris_per_ul=1500.0
+    )
+    # 700 events a second, as `steady` expects of 300,000.
+    flow = Flow(ul_per_s=0.9)
+    return simulate_tube(np.random.default_rng(1), stop=Stop(events=n_events), preparation=enough, flow=flow)
+
+
 def write_tube(path: Path, n_events: int) -> None:
     """Write a simulated tube: six dyes of a TBNK panel and six more, into which these spill a little."""
-    tube = simulate_tube(np.random.default_rng(1), n_events=n_events, composition=COMPOSITION)
+    tube = simulated_tube(n_events)
     rng = np.random.default_rng(2)
     spare = [f"SPARE{i}-A" for i in range(SPARE)]
-    dyes, d = [*tube.fluorescence, *spare], len(tube.fluorescence)
+    dyes, d = [*tube.cytometer.detectors, *spare], len(tube.cytometer.detectors)
     matrix = np.eye(d + SPARE)
-    matrix[:d, :d] = tube.keyword_spillover
+    matrix[:d, :d] = tube.cytometer.keyword
     matrix[:d, d:] = rng.uniform(0.001, 0.02, (d, SPARE))
     matrix[d:, :d] = rng.uniform(0.001, 0.02, (SPARE, d))
-    stained = [tube.detectors.index(name) for name in tube.fluorescence]
+    stained = [tube.detectors.index(name) for name in tube.cytometer.detectors]
     light = rng.gamma(2.0, 150.0, (n_events, SPARE))
     events = np.hstack([tube.events, light + tube.events[:, stained] @ matrix[:d, d:]])
     events[:, stained] += light @ matrix[d:, :d]
     numbers = ",".join([str(len(dyes)), *dyes, *(repr(float(v)) for v in matrix.ravel())])
     nf.write_events(path, events, [*tube.detectors, *spare], markers=[*tube.markers, *[""] * SPARE],
-                    keywords={"$SPILLOVER": numbers, "$TIMESTEP": "0.01"})  # fmt: skip
+                    keywords={"$SPILLOVER": numbers, "$TIMESTEP": "0.001"})  # fmt: skip
 
 
 # --- the strategy ---------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
-"""What a release wrote stays readable: tests/archives/README.md."""
+"""What a release wrote stays readable: tests/archives/README.md, tests/tubes/README.md."""
 
+import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from nti7flow.gating.gates import BooleanGate, EllipsoidGate, QuadrantGate
 from nti7flow.study.replay import replay
 
 ARCHIVES = Path(__file__).parent / "archives"
+TUBES = Path(__file__).parent / "tubes"
 RUN_1 = ARCHIVES / "run-1"
 TUBE = "SIM-001_day21_tbnk"
 
@@ -26,11 +29,48 @@ def test_run_1_opens_with_its_tables_and_gates() -> None:
     assert [panel.parent for panel in run.panels("SIM-001_day21_tbnk")][:2] == [None, "singlets"]
 
 
-@pytest.mark.parametrize("name", ["run-1", "run-2", "run-3"])
-def test_runs_replay_byte_for_byte(name: str) -> None:
-    report = replay(nf.open_run(ARCHIVES / name))
+@pytest.mark.parametrize(
+    ("tube", "sha256"),
+    [
+        ("SIM-001_day00_tbnk", "527360de4eb274179a279c6f78674621af58c861a65497dd8647cb95fe4ef8b3"),
+        (TUBE, "86fe656c2c495b8143d861f031497c39d5e581a22ebaec43e39d849c38b16f1b"),
+    ],
+)
+def test_tubes_are_frozen(tube: str, sha256: str) -> None:
+    assert hashlib.sha256((TUBES / f"{tube}.fcs").read_bytes()).hexdigest() == sha256
+    assert f"`{sha256[:12]}…`" in (TUBES / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(params=["run-1", "run-2", "run-3"])
+def alone(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """An archive with nothing at the place where it recorded its tube."""
+    return Path(shutil.copytree(ARCHIVES / request.param, tmp_path / "a" / "b" / "c" / request.param))
+
+
+def test_runs_replay_byte_for_byte(alone: Path) -> None:
+    report = replay(nf.open_run(alone), data=TUBES)
     assert report.identical, report.differences + report.missing
-    assert report.counts_csv == (ARCHIVES / name / "counts.csv").read_text(encoding="utf-8")
+    assert report.counts_csv == (ARCHIVES / alone.name / "counts.csv").read_text(encoding="utf-8")
+
+
+def test_runs_open_without_their_tube(alone: Path) -> None:
+    run = nf.open_run(alone)
+    assert len(run.counts) == len(run.bits(TUBE)) == len(run.strategy(TUBE).populations)
+    for panel in run.panels(TUBE):
+        assert panel.counts.sum() > 0
+    (missing,) = replay(run).missing
+    assert missing.startswith(f"{TUBE}: no file with SHA-256 86fe656c2c49… at {alone.parents[2]}")
+    assert missing.endswith("say where it is with --data FOLDER.")
+
+
+def test_another_tube_at_the_recorded_place_is_not_taken_for_it(alone: Path) -> None:
+    """Studies are renewed under the names of the old: what counts is the content."""
+    run = nf.open_run(alone)
+    recorded = alone / run.step()["inputs"][0]["path"]
+    recorded.parent.mkdir(parents=True)
+    shutil.copy(TUBES / "SIM-001_day00_tbnk.fcs", recorded)
+    assert len(replay(run).missing) == 1
+    assert replay(run, data=TUBES).identical
 
 
 def test_run_2_has_the_gates_of_a_workspace_and_its_counts() -> None:

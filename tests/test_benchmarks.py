@@ -10,7 +10,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 def test_benchmark_agrees_with_flowkit_on_every_count() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "--events", "20000", "--repeats", "1", "--reading"],
+        [sys.executable, "-m", "benchmarks", "--events", "20000", "--repeats", "1", "--reading", "--simulation", "0"],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

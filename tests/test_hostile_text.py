@@ -15,13 +15,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "study"))
 from small_fcs import fcs
-from study_tubes import PLAIN
+from study_tubes import DAY21, PLAIN
 
 import nti7flow as nf
 from nti7flow.cli.main import main
 from nti7flow.cli.terminal import LogFormatter
 from nti7flow.errors import AmbiguousMarker, ConfigError, UnknownMarker
-from nti7flow.simulation import simulate_tube
 
 #: Marker as TBNK gates need it, by hostile detector; the scatter and time channels keep their names.
 DETECTORS = {
@@ -47,32 +46,26 @@ KEYWORDS = {
     "$SRC": "../../etc/passwd",
     "\x1b[5mKEY<b>": "[red]value[/red]",
 }
-COMPOSITION = {"cd4_t": 500.0, "cd8_t": 300.0, "b_cells": 150.0, "nk_cells": 150.0, "monocytes": 200.0,
-               "neutrophils": 900.0, "debris": 100.0}  # fmt: skip
 FILE = "=cmd [red]$x^$ <img src=x onerror=alert(1)> :bomb:;-1.fcs"
 
 
 @pytest.fixture(scope="module")
-def simulated():
-    return simulate_tube(np.random.default_rng(5), n_events=6000, composition=COMPOSITION)
-
-
-@pytest.fixture(scope="module")
-def hostile(simulated):
+def hostile():
     """Bytes of a TBNK tube in which all text means harm."""
-    names = list(simulated.detectors)
+    simulated = nf.read_fcs(DAY21)
+    names = [channel.detector for channel in simulated.panel.channels]
+    markers = [channel.marker or "" for channel in simulated.panel.channels]
     by_marker = {marker: detector for detector, marker in DETECTORS.items()}
-    detectors = [by_marker.get(marker, name) for name, marker in zip(names, simulated.markers, strict=True)]
-    assert {*DETECTORS} <= {*detectors}
-    fluorescence = [detectors[names.index(name)] for name in simulated.fluorescence]
-    matrix = simulated.keyword_spillover
-    spillover = ",".join([str(len(matrix)), *fluorescence, *(f"{value:g}" for value in matrix.ravel())])
+    detectors = dict(zip(names, (by_marker.get(*of) for of in zip(markers, names, strict=True)), strict=True))
+    assert {*DETECTORS} <= {*detectors.values()}
+    stated = simulated.keywords["$SPILLOVER"].split(",")
+    spillover = ",".join(detectors.get(word, word) for word in stated)
     events = np.column_stack([simulated.events, *[simulated.events[:, 5]] * len(EXTRA)])
     return fcs(
         events,
-        [*detectors, *EXTRA],
-        [*simulated.markers, *EXTRA.values()],
-        keywords={"$TIMESTEP": "0.01", "$SPILLOVER": spillover, **KEYWORDS},
+        [*detectors.values(), *EXTRA],
+        [*markers, *EXTRA.values()],
+        keywords={"$TIMESTEP": simulated.keywords["$TIMESTEP"], "$SPILLOVER": spillover, **KEYWORDS},
     )
 
 

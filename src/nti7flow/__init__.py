@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nti7flow.interop.flowkit.conversion import to_flowkit as to_flowkit
     from nti7flow.interop.gatingml.writer import write_gatingml as write_gatingml
     from nti7flow.interop.strategies import read_strategy as read_strategy
+    from nti7flow.simulation.study import simulate_study as simulate_study
     from nti7flow.study.deidentify import deidentify as deidentify
     from nti7flow.study.delivery import check_delivery as check_delivery
     from nti7flow.study.notebook import gate as gate
@@ -60,6 +61,7 @@ _PUBLIC = {
     "plot": "nti7flow.plot",
     "read_fcs": "nti7flow.events.fcs",
     "read_strategy": "nti7flow.interop.strategies",
+    "simulate_study": "nti7flow.simulation.study",
     "to_flowcytometrytools": "nti7flow.interop.flowcytometrytools.conversion",
     "to_flowkit": "nti7flow.interop.flowkit.conversion",
     "write_events": "nti7flow.events.fcs",

@@ -7,7 +7,7 @@ import pytest
 from command_line import Outcome, spawn
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
-from study_tubes import SAMPLE_FCS, plain, pooled
+from study_tubes import TUBES, plain, pooled
 
 from nti7flow.cli.main import main
 
@@ -30,14 +30,14 @@ def nti7flow(monkeypatch, capsys):
 
 @pytest.fixture(scope="session")
 def sample_runs(tmp_path_factory):
-    """The study in sample_fcs/, gated twice under circumstances that must not matter; folders and what was printed."""
+    """The study in tests/tubes/, gated twice under circumstances that must not matter; folders and what was printed."""
     folder = tmp_path_factory.mktemp("runs")
     one = spawn(
-        *("gate", SAMPLE_FCS / "study.yaml", "--out", folder / "one"),
+        *("gate", TUBES / "study.yaml", "--out", folder / "one"),
         **dict(cwd="/", LC_ALL="C", TZ="UTC", PYTHONHASHSEED="1", PYTHONUTF8="0"),
     )
     two = spawn(
         *("gate", "study.yaml", "--out", folder / "two", "--jobs", "2"),
-        **dict(cwd=SAMPLE_FCS, LC_ALL="C.UTF-8", TZ="Pacific/Auckland", PYTHONHASHSEED="2"),
+        **dict(cwd=TUBES, LC_ALL="C.UTF-8", TZ="Pacific/Auckland", PYTHONHASHSEED="2"),
     )
     return {"one": (folder / "one", one), "two": (folder / "two", two)}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from command_line import spawn
 from small_fcs import fcs
-from study_tubes import DAY00, DAY21, SAMPLE_FCS, everything, read_table, write_tube
+from study_tubes import DAY00, DAY21, TUBES, everything, read_table, write_tube
 
 import nti7flow as nf
 
@@ -26,15 +26,15 @@ def delivery(tmp_path):
 
 
 def test_a_delivery_in_order(nti7flow, tmp_path):
-    before = everything(SAMPLE_FCS)
-    outcome = nti7flow("check", SAMPLE_FCS)
+    before = everything(TUBES)
+    outcome = nti7flow("check", TUBES)
     assert (outcome.code, outcome.err) == (0, "")
     first, second, *rest = outcome.out.splitlines()
     assert first.split() == ["ok", DAY00.name, "11,500", "events", "10", "channels", "FACSCantoII", "16-FEB-2026"]
     assert second.split() == ["ok", DAY21.name, "11,000", "events", "10", "channels", "FACSCantoII", "09-MAR-2026"]
     assert rest[-1] == "2 files: 2 ok, 0 noted, 0 refused; 1 panel; 0 groups of duplicates"
     assert "Duplicates" not in outcome.out
-    assert everything(SAMPLE_FCS) == before
+    assert everything(TUBES) == before
 
 
 def test_one_line_a_file_and_what_is_the_matter(nti7flow, delivery):

@@ -4,7 +4,7 @@ import csv
 import shutil
 
 from command_line import spawn
-from study_tubes import DAY00, DAY21, SAMPLE_FCS
+from study_tubes import DAY00, DAY21, TUBES
 
 import nti7flow as nf
 from nti7flow.events.fcs import write_events
@@ -113,7 +113,7 @@ def test_counts_are_the_same_before_and_after(nti7flow, tmp_path):
 
 
 def test_the_sample_study_has_nothing_to_hide_but_its_names(nti7flow, tmp_path):
-    done = nti7flow("deidentify", SAMPLE_FCS, "-o", tmp_path / "out")
+    done = nti7flow("deidentify", TUBES, "-o", tmp_path / "out")
     assert done.code == 0
     for file in (tmp_path / "out").glob("*.fcs"):
         assert b"SIM-001" not in file.read_bytes()

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from study_tubes import DAY00, SAMPLE_FCS, everything, read_table, write_refused, write_tube
+from study_tubes import DAY00, ROOT, TUBES, everything, read_table, write_refused, write_tube
 
 KINDS = ["missing", "ambiguous", "uncompensated", "singular", "empty", "text", "truncated"]
 
@@ -69,7 +69,7 @@ def test_a_batch_of_nothing_but_refused_tubes_says_each_and_leaves_nothing(nti7f
     ("arguments", "message"),
     [
         (["{tube}"], "which template? Say --template tbnk"),
-        (["{tube}", "-t", "tbnkk"], "no released template 'tbnkk'; there are tbnk@1.0.0. Did you mean 'tbnk'?"),
+        (["{tube}", "-t", "tbnkk"], "'tbnkk'; there are tbnk@1.0.0, tbnk@1.1.0. Did you mean 'tbnk'?"),
         (["{tube}", "-t", "tbnk@9.9.9"], "no released template 'tbnk@9.9.9'"),
         (["{tube}", "-t", "nowhere/my.yaml"], "nowhere/my.yaml: no such template file"),
         (["{tube}", "-t", "{here}"], "no such template file"),
@@ -96,7 +96,7 @@ def test_arguments_that_cannot_be_meant(nti7flow, tmp_path, monkeypatch, argumen
     write_tube(tmp_path / "tube.fcs", rows=slice(2000))
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "readme.txt").write_text("no tubes yet")
-    names = {"tube": "tube.fcs", "folder": "folder", "here": str(tmp_path), "study": SAMPLE_FCS / "study.yaml"}
+    names = {"tube": "tube.fcs", "folder": "folder", "here": str(tmp_path), "study": TUBES / "study.yaml"}
     before = everything(tmp_path)
     error = nti7flow("gate", *(text.format(**names) for text in arguments), "-o", "runs/x").error()
     assert message in error
@@ -190,13 +190,13 @@ SHEET = "file,sample,panel\na.fcs,A,tbnk\nb.fcs,B,tbnk\n"
         (dict(sheet=SHEET, compensation="nowhere.csv"), "nowhere.csv: no such spillover file"),
         (dict(sheet=SHEET, templates="  tbnk: nowhere.yaml\n"), "nowhere.yaml: no such template file"),
         (dict(sheet=SHEET, templates="  tbnk: 1.0.0\n  other: tbnk@2\n"), "no released template '1.0.0'"),
-        (dict(sheet=SHEET, templates="  tbnk: tbnk\n  other: changed.yaml\n"), "both say tbnk@1.0.0 but differ"),
+        (dict(sheet=SHEET, templates="  tbnk: tbnk@1.0.0\n  other: changed.yaml\n"), "both say tbnk@1.0.0 but differ"),
     ],
 )
 def test_study_with_a_mistake(nti7flow, tmp_path, plain, changes, message):
     path = study(tmp_path, **changes)
     shutil.copy(plain, tmp_path / "plain.yaml")
-    released = (SAMPLE_FCS.parent / "gating" / "tbnk" / "1.0.0.yaml").read_text()
+    released = (ROOT / "gating" / "tbnk" / "1.0.0.yaml").read_text()
     (tmp_path / "changed.yaml").write_text(released.replace("label: Singlets", "label: Single cells"))
     before = everything(tmp_path)
     assert message in nti7flow("gate", path, "-o", tmp_path / "run").error()

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from command_line import spawn
-from study_tubes import DAY00, DAY21, SAMPLE_FCS, check_counts, everything, files_of, read_table, write_tube
+from study_tubes import DAY00, DAY21, TUBES, check_counts, everything, files_of, read_table, write_tube
 
 from nti7flow.events.fcs import read_fcs
 
@@ -77,9 +77,7 @@ def test_every_number_of_the_sample_study_is_its_membership_bits(sample_runs):
 
 def test_sample_counts_are_near_the_truth(sample_runs):
     folder, _ = sample_runs["one"]
-    truth = {
-        (r["sample"], r["population"]): int(r["n_events"]) for r in read_table(SAMPLE_FCS / "truth" / "counts.csv")
-    }
+    truth = {(r["sample"], r["population"]): int(r["n_events"]) for r in read_table(TUBES / "truth" / "counts.csv")}
     rows = {(row["sample"], row["population"]): row for row in read_table(folder / "counts.csv")}
     for sample in (DAY00.stem, DAY21.stem):
         for population in ("singlets", "t_cells", "cd4_t", "cd8_t", "dp_t", "dn_t", "b_cells", "nk_cells"):
@@ -92,7 +90,7 @@ def test_sample_counts_are_near_the_truth(sample_runs):
 
 def test_sample_sheet_reaches_the_table(sample_runs):
     folder, _ = sample_runs["one"]
-    sheet = {row["sample"]: row for row in read_table(SAMPLE_FCS / "samples.csv")}
+    sheet = {row["sample"]: row for row in read_table(TUBES / "samples.csv")}
     rows = read_table(folder / "counts.csv")
     assert {row["population"] for row in rows} >= TBNK
     for row in rows:
@@ -111,7 +109,7 @@ def test_provenance_holds_no_time_no_workers_and_no_folder_of_this_machine(sampl
     assert set(step["recipe"]) == {"study", "templates", "spillover", "markers", "sheets"}
     text = "".join(path.read_text() for path in folder.rglob("*.json"))
     assert str(folder) not in text
-    assert str(SAMPLE_FCS) not in text.replace(step["inputs"][0]["path"], "").replace(step["inputs"][1]["path"], "")
+    assert str(TUBES) not in text.replace(step["inputs"][0]["path"], "").replace(step["inputs"][1]["path"], "")
     assert all((folder / entry["path"]).resolve().is_file() for entry in step["inputs"])
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from command_line import spawn
 from small_fcs import fcs
-from study_tubes import DAY00, SAMPLE_FCS, everything, spillover_keyword, write_refused, write_tube
+from study_tubes import DAY00, ROOT, TUBES, everything, spillover_keyword, write_refused, write_tube
 
 import nti7flow as nf
 from nti7flow.cli.main import app
@@ -27,7 +27,7 @@ def cells(out):
 
 
 def test_tube_in_order(nti7flow, tmp_path):
-    before = everything(SAMPLE_FCS)
+    before = everything(TUBES)
     outcome = nti7flow("inspect", DAY00)
     assert (outcome.code, outcome.err) == (0, "")
     sample = nf.read_fcs(DAY00)
@@ -48,7 +48,7 @@ def test_tube_in_order(nti7flow, tmp_path):
     assert "Spillover keyword: 6 detectors (FITC-A, PE-A, PerCP-Cy5-5-A, PE-Cy7-A, APC-A, APC-Cy7-A)" in outcome.out
     assert "condition number 1.29 (well conditioned)" in outcome.out
     assert outcome.out.endswith("Nothing blocks gating with tbnk and --spillover keyword.\n")
-    assert everything(SAMPLE_FCS) == before
+    assert everything(TUBES) == before
 
 
 @pytest.mark.parametrize("kind", ["missing", "ambiguous", "uncompensated", "singular", "empty"])
@@ -182,16 +182,17 @@ def test_inspect_with_a_typo_in_template_or_matrix(nti7flow):
 
 def test_templates_list_show_check(nti7flow, tmp_path):
     listed = nti7flow("templates", "list")
-    assert listed.out == nti7flow("templates").out == "tbnk@1.0.0       6-colour TBNK, lysed whole blood\n"
-    released = (SAMPLE_FCS.parent / "gating" / "tbnk" / "1.0.0.yaml").read_text(encoding="utf-8")
+    title = "6-colour TBNK, lysed whole blood"
+    assert listed.out == nti7flow("templates").out == f"tbnk@1.0.0       {title}\ntbnk@1.1.0       {title}\n"
+    released = (ROOT / "gating" / "tbnk" / "1.1.0.yaml").read_text(encoding="utf-8")
     shown = nti7flow("templates", "show", "tbnk")
     assert (shown.code, shown.out) == (0, released)
     (tmp_path / "copy.yaml").write_text(shown.out, encoding="utf-8")
-    for reference in ("tbnk", "tbnk@1.0.0", tmp_path / "copy.yaml"):
+    for reference in ("tbnk", "tbnk@1.1.0", tmp_path / "copy.yaml"):
         checked = nti7flow("templates", "check", reference)
         assert checked.code == 0
         head, *lines = checked.out.splitlines()
-        assert head == f"tbnk@1.0.0 is in order: {len(lines)} populations."
+        assert head == f"tbnk@1.1.0 is in order: {len(lines)} populations."
         assert any(line.split() == ["t_cells", ">", "cd4_t", "CD4", "T", "(CD4+CD8−)"] for line in lines)
     for command in ("show", "check"):
         assert "no released template 'tbnkk'" in nti7flow("templates", command, "tbnkk").error()

@@ -70,6 +70,25 @@ def test_broken_file_at_the_old_place_does_not_hide_the_good_one(nti7flow, moved
     assert nti7flow("replay", moved / "run", "--data", archive / "tubes").code == 0
 
 
+def test_of_files_with_one_name_the_one_with_the_recorded_bytes_is_taken(nti7flow, moved, tmp_path):
+    vault = tmp_path / "vault"
+    for year in ("2024", "2025", "2026"):
+        write_tube(vault / year / "a.fcs", rows=slice(100))
+    (moved / "tubes" / "b.FCS").rename(vault / "b.FCS")
+    right = (moved / "tubes" / "a.fcs").rename(tmp_path / "right.fcs")
+    refused = nti7flow("replay", moved / "run", "--data", vault)
+    assert refused.code == 3
+    assert refused.out == "NOT reproduced: 0 counts differ, 1 samples could not be checked\n"
+    assert refused.err.startswith("a: no file with SHA-256 ")
+    assert f"a.fcs or below {vault}; " in refused.err
+    for year in ("2024", "2025", "2026"):  # first, between and last
+        wrong = (vault / year / "a.fcs").read_bytes()
+        shutil.copy(right, vault / year / "a.fcs")
+        found = nti7flow("replay", moved / "run", "--data", vault)
+        assert (found.code, found.err) == (0, ""), year
+        (vault / year / "a.fcs").write_bytes(wrong)
+
+
 @pytest.mark.parametrize("offset", [10, 3000, -40])
 def test_file_changed_by_one_byte_is_not_reproduced(nti7flow, moved, tmp_path, offset):
     content = bytearray((moved / "tubes" / "a.fcs").read_bytes())

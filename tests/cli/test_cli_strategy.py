@@ -3,7 +3,7 @@
 import pytest
 from command_line import spawn
 from gate_files import GATING_ML, POPULATIONS, counts_by_hand, write_gating_ml, write_workspace
-from study_tubes import DAY00, DAY21, SAMPLE_FCS, files_of, read_table, write_tube
+from study_tubes import DAY00, DAY21, TUBES, files_of, read_table, write_tube
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_line_for_every_population_as_a_tree(nti7flow, tmp_path):
 
 
 def test_counts_of_flowjo_stand_beside_ours(nti7flow, tmp_path, workspace):
-    outcome = nti7flow("gate", SAMPLE_FCS, "--strategy", workspace, "--out", tmp_path / "run", "--figures", "none")
+    outcome = nti7flow("gate", TUBES, "--strategy", workspace, "--out", tmp_path / "run", "--figures", "none")
     assert outcome.code == 0
     wanted = counts_by_hand(DAY00)
     lines = [[cell.strip() for cell in line] for line in table_of(outcome.out)]
@@ -144,9 +144,9 @@ def test_tube_that_is_no_sample_is_refused_and_the_others_are_gated(nti7flow, tm
 
 
 def test_processes_folders_and_locales_change_no_byte(tmp_path, workspace):
-    one = spawn("gate", SAMPLE_FCS, "--strategy", workspace, "--out", tmp_path / "one", cwd="/", LC_ALL="C", TZ="UTC")
+    one = spawn("gate", TUBES, "--strategy", workspace, "--out", tmp_path / "one", cwd="/", LC_ALL="C", TZ="UTC")
     two = spawn(
-        *("gate", SAMPLE_FCS, "--strategy", "study.wsp", "--out", "two", "--jobs", "2"),
+        *("gate", TUBES, "--strategy", "study.wsp", "--out", "two", "--jobs", "2"),
         **dict(cwd=tmp_path, LC_ALL="C.UTF-8", TZ="Pacific/Auckland", PYTHONHASHSEED="2"),
     )
     assert one.code == two.code == 0

@@ -12,12 +12,12 @@ from nti7flow.events.fcs import read_fcs
 from nti7flow.events.notes import Note
 from nti7flow.events.spillover import Spillover
 
-SAMPLE_FCS = Path(__file__).parents[2] / "sample_fcs"
+TUBES = Path(__file__).parents[1] / "tubes"
 
 
 @pytest.fixture(scope="module")
 def sample():
-    return read_fcs(SAMPLE_FCS / "SIM-001_day00_tbnk.fcs")
+    return read_fcs(TUBES / "SIM-001_day00_tbnk.fcs")
 
 
 def unassigned(percent):

@@ -5,7 +5,7 @@ import shutil
 import warnings
 
 import pytest
-from study_tubes import DAY21, SAMPLE_FCS, everything, write_tube
+from study_tubes import DAY21, TUBES, everything, write_tube
 
 import nti7flow as nf
 from nti7flow.events.spillover import Spillover
@@ -40,7 +40,7 @@ populations:
 def study(tmp_path_factory):
     """The sample study, gated by the released template."""
     folder = tmp_path_factory.mktemp("study") / "run"
-    gate_study(make_plan([SAMPLE_FCS / "study.yaml"]), folder, figures="none")
+    gate_study(make_plan([TUBES / "study.yaml"]), folder, figures="none")
     return nf.open_run(folder)
 
 
@@ -72,7 +72,7 @@ def test_flowkit_counts_what_the_run_counted(study, tmp_path):
     for exported in report.exported:
         assert exported.path == tmp_path / "new" / "out" / f"{exported.sample}.gating-ml.xml"
         counts = study.counts[study.counts["sample"] == exported.sample].set_index("population").n_events
-        assert flowkit_counts(exported.path, SAMPLE_FCS / f"{exported.sample}.fcs") == counts.to_dict()
+        assert flowkit_counts(exported.path, TUBES / f"{exported.sample}.fcs") == counts.to_dict()
         assert (exported.n_populations, exported.left_out) == (len(counts), ())
     assert everything(tmp_path / "new" / "out") == {exported.path.name for exported in report.exported}
 

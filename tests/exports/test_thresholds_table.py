@@ -5,7 +5,7 @@ import json
 import shutil
 
 import pytest
-from study_tubes import DAY21, SAMPLE_FCS, everything, read_table, write_tube
+from study_tubes import DAY21, TUBES, everything, read_table, write_tube
 
 import nti7flow as nf
 from nti7flow.events.spillover import Spillover
@@ -140,7 +140,7 @@ def test_nothing_in_it_is_a_formula(drawn, tmp_path):
 
 def test_bounds_are_where_the_run_put_them(tmp_path):
     """A released template: each threshold as the scale value it stands for, in every sample."""
-    gate_study(make_plan([SAMPLE_FCS / "study.yaml"]), tmp_path / "run", figures="none")
+    gate_study(make_plan([TUBES / "study.yaml"]), tmp_path / "run", figures="none")
     run = nf.open_run(tmp_path / "run")
     rows = read_table(nf.export_thresholds(run, tmp_path / "run" / "exports").path)
     assert {(row["sample"], row["population"]) for row in rows} == set(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from toys import SAMPLE_FCS, toy_sample
+from toys import TUBES, toy_sample
 
 from nti7flow.events.fcs import read_fcs, write_events
 from nti7flow.events.fcs import reader as fcs_reader
@@ -254,7 +254,7 @@ def test_worked_by_hand(tube):
 @pytest.fixture(scope="module")
 def gated():
     """A tube of the sample study and its strategy: compensation, logicle, polygons and boolean gates."""
-    sample = read_fcs(SAMPLE_FCS / "SIM-001_day00_tbnk.fcs")
+    sample = read_fcs(TUBES / "SIM-001_day00_tbnk.fcs")
     resolution = Resolution.start(load_template("tbnk"), sample, spillover_for(sample, "keyword"))
     resolution.run_wave(0, {})
     return sample, resolution.strategy()

@@ -7,7 +7,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from toys import HEAD, SAMPLE_FCS, counts_of, histogram_of, place, toy_sample, toy_template, write_template
+from toys import HEAD, TUBES, counts_of, histogram_of, place, toy_sample, toy_template, write_template
 
 from nti7flow.errors import UnknownMarker
 from nti7flow.events.spillover import Spillover
@@ -194,7 +194,7 @@ class TestStudy:
                 sheet.writerow(["file", "sample", "specimen", "subject", "panel", "batch"])
                 for name in names:
                     file = tmp_path / f"{rename(name)}.fcs"
-                    shutil.copy(SAMPLE_FCS / f"SIM-001_day{name[1:]}_tbnk.fcs", file)
+                    shutil.copy(TUBES / f"SIM-001_day{name[1:]}_tbnk.fcs", file)
                     batch = BATCH[name]
                     sheet.writerow([file.name, rename(name), f"{rename(name)}s", "S1", "toy", batch])
             (tmp_path / "study.yaml").write_text(

@@ -43,8 +43,15 @@ class TestLysedWholeBlood:
         assert 56.5 <= counts["cd4_t"].percent_parent <= 58.5
         assert 31.2 <= counts["cd8_t"].percent_parent <= 33.2
         assert counts["unassigned"].percent_lymphocytes <= 5
-        assert {count.status for count in counts.values() if count.population != "singlets"} == {"ok"}
-        assert {count.severity for count in counts.values() if count.population != "singlets"} == {""}
+        missing = {"beads", "singlets"}
+        assert {count.status for count in counts.values() if count.population not in missing} == {"ok"}
+        assert {count.severity for count in counts.values() if count.population not in missing} == {""}
+
+    def test_beads_are_absent_and_change_nothing(self, tube, full):
+        counts, before = counts_of(full), counts_of(gate(load_template("tbnk@1.0.0"), tube, full.spillover))
+        assert (counts["beads"].status, counts["beads"].n_events, counts["beads"].severity) == ("absent", None, "info")
+        assert counts["cells"].n_events == tube.n_events
+        assert {name: counts[name] for name in before} == before
 
     def test_parts_add_up(self, full):
         counts = {name: count.n_events for name, count in counts_of(full).items()}

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 from scipy.stats import poisson
-from toys import HEAD, SAMPLE_FCS, counts_of, place, resolve, toy_sample, toy_template
+from toys import HEAD, TUBES, counts_of, place, resolve, toy_sample, toy_template
 
 from nti7flow.errors import AmbiguousMarker, ConfigError, UnknownMarker
 from nti7flow.events.fcs import read_fcs
@@ -462,7 +462,7 @@ def gate_file(template, path, name=None):
 
 class TestWholeTubes:
     def test_the_same_file_gives_the_same_gates_wherever_it_lies(self, tbnk, tmp_path):
-        path = SAMPLE_FCS / "SIM-001_day21_tbnk.fcs"
+        path = TUBES / "SIM-001_day21_tbnk.fcs"
         copy = tmp_path / "elsewhere.fcs"
         copy.write_bytes(path.read_bytes())
         one, two = gate_file(tbnk, path, "x"), gate_file(tbnk, copy, "x")
@@ -471,8 +471,8 @@ class TestWholeTubes:
 
     @pytest.mark.parametrize("day", ["day00", "day21"])
     def test_simulated_tubes_are_gated_near_the_truth(self, tbnk, day):
-        gated = gate_file(tbnk, SAMPLE_FCS / f"SIM-001_{day}_tbnk.fcs")
-        with (SAMPLE_FCS / "truth" / "counts.csv").open() as stream:
+        gated = gate_file(tbnk, TUBES / f"SIM-001_{day}_tbnk.fcs")
+        with (TUBES / "truth" / "counts.csv").open() as stream:
             truth = {r["population"]: int(r["n_events"]) for r in csv.DictReader(stream) if day in r["sample"]}
         counts = counts_of(gated)
         for name in ("lymphocytes", "t_cells", "cd4_t", "cd8_t", "b_cells", "nk_cells"):
@@ -480,7 +480,7 @@ class TestWholeTubes:
             assert counts[name].n_events == pytest.approx(truth[name], rel=0.08, abs=6), name
 
     def test_axes_are_what_the_template_says(self, tbnk):
-        gate = gate_file(tbnk, SAMPLE_FCS / "SIM-001_day21_tbnk.fcs").strategy().population("lymphocytes").gate
+        gate = gate_file(tbnk, TUBES / "SIM-001_day21_tbnk.fcs").strategy().population("lymphocytes").gate
         assert isinstance(gate, PolygonGate)
         cd45, ssc = gate.dimensions
         assert (cd45.marker, cd45.compensated, type(cd45.transform)) == ("CD45", True, Logicle)

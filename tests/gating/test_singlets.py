@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from scipy.stats import theilslopes
+from simulated_tubes import simulated_tube
 from toys import dimensions, histogram_of, place, place_and_judge
 
 from nti7flow.events.fcs import read_fcs
 from nti7flow.gating.fit import make_gate
-from nti7flow.simulation import simulate_tube
 
 N = 6000
 
@@ -62,8 +62,7 @@ def test_the_line_is_the_robust_line_of_the_events():
 
 
 def test_a_simulated_tube_loses_few_single_cells():
-    blood = {"cd4_t": 500, "cd8_t": 300, "b_cells": 100, "nk_cells": 100, "monocytes": 300, "neutrophils": 3000}
-    simulated = simulate_tube(np.random.default_rng(3), n_events=8000, composition=blood | {"debris": 600})
+    simulated = simulated_tube(3)
     values = simulated.events[:, :2] / 262144
     fitted = place_and_judge("singlets@1", values)
     assert fitted.placement.placed

@@ -16,7 +16,7 @@ from nti7flow.gating.methods import find_method
 from nti7flow.gating.resolve import Resolution
 from nti7flow.gating.template import load_template
 
-SAMPLE_FCS = Path(__file__).parents[2] / "sample_fcs"
+TUBES = Path(__file__).parents[1] / "tubes"
 
 HEAD = """\
 schema: nti7flow/template/1

@@ -30,7 +30,8 @@ def test_the_guide_runs_and_counts_the_same(monkeypatch):
     for block in blocks[2:]:
         exec(block, seen)
     members = seen["strategy"].apply(seen["tube"])
-    assert members["cd4_t"].size > 500 and set(seen["gates"]) == set(members)
+    placed = {name for name, rows in members.items() if rows is not None}
+    assert members["cd4_t"].size > 500 and set(seen["gates"]) == placed >= {"beads", "cd8_t"}
     for name, gate in seen["gates"].items():
         np.testing.assert_array_equal(seen["measurement"].gate(gate).data.index, members[name], err_msg=name)
     assert sorted(seen["samples"]) == ["B3", "B4"]

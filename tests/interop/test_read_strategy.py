@@ -127,7 +127,7 @@ class TestStrategyOfARun:
         assert strategy.sample == "SIM-001_day21_tbnk"
 
     def test_is_for_its_own_tube(self, tmp_path):
-        tube = sorted((ROOT / "sample_fcs").rglob("*.fcs"))[0]
+        tube = sorted((ROOT / "tests" / "tubes").rglob("*.fcs"))[0]
         with pytest.raises(StoreError, match="is not the file this strategy was made for"):
             read_strategy(STORED).apply(read_fcs(tube))
 

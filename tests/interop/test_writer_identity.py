@@ -22,7 +22,7 @@ from nti7flow.gating.gates import BooleanGate, Operand, PolygonGate, QuadrantGat
 from nti7flow.gating.strategy import GatingStrategy, Population
 from nti7flow.interop.gatingml.writer import gatingml_bytes, write_gatingml
 
-SAMPLE_FCS = Path(__file__).parents[2] / "sample_fcs"
+TUBES = Path(__file__).parents[1] / "tubes"
 RAW = Linear(1.0, 0.0)
 CD3 = Dimension("FITC-A", "CD3", True, Logicle(262144.0, 0.5, 4.5, 0.0))
 CD4 = Dimension("PE-A", "CD4", True, Logicle(262144.0, 0.75, 4.5, 0.0))
@@ -138,7 +138,7 @@ def test_each_kind_comes_back_as_it_was(back, kind):
 
 @pytest.mark.parametrize("spillover", ["keyword", "none"])
 def test_what_a_template_made_comes_back_and_gates_the_same(back, spillover):
-    tube = nf.read_fcs(SAMPLE_FCS / "SIM-001_day21_tbnk.fcs")
+    tube = nf.read_fcs(TUBES / "SIM-001_day21_tbnk.fcs")
     strategy = nf.gate(tube.path, "tbnk", spillover=spillover).strategy
     again = back(strategy)
     assert again == strategy

@@ -14,7 +14,7 @@ from nti7flow.gating.resolve import Resolution
 from nti7flow.gating.strategy import GatingStrategy, Members
 from nti7flow.gating.template import load_template
 
-SAMPLE_FCS = Path(__file__).parents[2] / "sample_fcs"
+TUBES = Path(__file__).parents[1] / "tubes"
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Gated:
 def gate_tube():
     def gate(path, spillover="keyword"):
         sample = read_fcs(path)
-        resolution = Resolution.start(load_template("tbnk"), sample, spillover_for(sample, spillover))
+        resolution = Resolution.start(load_template("tbnk@1.0.0"), sample, spillover_for(sample, spillover))
         resolution.run_wave(0, {})
         strategy = resolution.strategy()
         counts = count_populations(strategy, resolution.members)
@@ -46,4 +46,4 @@ def gate_tube():
 
 @pytest.fixture(scope="session")
 def tube(gate_tube):
-    return gate_tube(SAMPLE_FCS / "SIM-001_day00_tbnk.fcs")
+    return gate_tube(TUBES / "SIM-001_day00_tbnk.fcs")

@@ -15,9 +15,10 @@ import pytest
 from nti7flow.events.fcs import read_fcs, write_events
 from nti7flow.events.sample import Sample
 
-SAMPLE_FCS = Path(__file__).resolve().parents[2] / "sample_fcs"
-DAY00 = SAMPLE_FCS / "SIM-001_day00_tbnk.fcs"
-DAY21 = SAMPLE_FCS / "SIM-001_day21_tbnk.fcs"
+ROOT = Path(__file__).resolve().parents[2]
+TUBES = ROOT / "tests" / "tubes"
+DAY00 = TUBES / "SIM-001_day00_tbnk.fcs"
+DAY21 = TUBES / "SIM-001_day21_tbnk.fcs"
 
 #: Fixed gates on markers of the sample tubes: nothing is fitted, so gating takes no time.
 PLAIN = """\

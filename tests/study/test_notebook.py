@@ -15,11 +15,11 @@ from nti7flow.study.plan import make_plan
 
 @pytest.fixture(scope="module")
 def result():
-    return nf.gate(DAY00, "tbnk")
+    return nf.gate(DAY00, "tbnk@1.0.0")
 
 
 def test_result_counts_what_a_run_of_the_same_tube_counts(result, tmp_path):
-    gate_study(make_plan([DAY00], template="tbnk"), tmp_path / "run", figures="none")
+    gate_study(make_plan([DAY00], template="tbnk@1.0.0"), tmp_path / "run", figures="none")
     run = nf.open_run(tmp_path / "run")
     columns = [name for name in result.table.columns if name in run.counts.columns]
     assert columns == list(result.table.columns)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from study_tubes import SAMPLE_FCS, write_tube
+from study_tubes import TUBES, write_tube
 
 from nti7flow.errors import ConfigError, InputError, Nti7flowError
 from nti7flow.study.batch import gate_tubes, workers
@@ -52,10 +52,10 @@ def test_recipe_hash_changes_with_what_changes_numbers(folder, plain):
 
 def test_recipe_of_the_default_is_that_of_runs_made_before_there_was_a_choice(plain):
     archived = json.loads((ARCHIVES / "run-1" / "steps" / "01-gate" / "step.json").read_text())
-    plan = make_plan([SAMPLE_FCS / "SIM-001_day21_tbnk.fcs"], template="tbnk")
+    plan = make_plan([TUBES / "SIM-001_day21_tbnk.fcs"], template="tbnk@1.0.0")
     assert plan.recipe() == archived["recipe"]
     assert plan.recipe_hash() == archived["recipe_sha256"]
-    other = make_plan([SAMPLE_FCS / "SIM-001_day21_tbnk.fcs"], template="tbnk", repair="none")
+    other = make_plan([TUBES / "SIM-001_day21_tbnk.fcs"], template="tbnk@1.0.0", repair="none")
     assert other.recipe() == archived["recipe"] | {"repair": "none"}
 
 
@@ -74,21 +74,21 @@ def test_markers_in_any_order_are_one_recipe(folder, plain):
 def test_sheet_is_part_of_the_recipe_and_its_place_is_not(tmp_path):
     hashes = []
     for name in ("here", "there"):
-        shutil.copytree(SAMPLE_FCS, tmp_path / name)
+        shutil.copytree(TUBES, tmp_path / name)
         hashes.append(make_plan([tmp_path / name / "study.yaml"]).recipe_hash())
-    assert hashes[0] == hashes[1] == make_plan([SAMPLE_FCS / "study.yaml"]).recipe_hash()
+    assert hashes[0] == hashes[1] == make_plan([TUBES / "study.yaml"]).recipe_hash()
     sheet = tmp_path / "there" / "samples.csv"
     sheet.write_text(sheet.read_text().replace("SIM-001_day21,", "SIM-001_day22,"))
     assert make_plan([tmp_path / "there" / "study.yaml"]).recipe_hash() != hashes[0]
 
 
 def test_study_knows_its_tubes_by_the_sheet():
-    plan = make_plan([SAMPLE_FCS / "study.yaml"])
+    plan = make_plan([TUBES / "study.yaml"])
     assert [(t.sample, t.file, t.data_set, t.batch) for t in plan.tubes] == [
         ("SIM-001_day00_tbnk", "SIM-001_day00_tbnk.fcs", 0, "2026-02-16"),
         ("SIM-001_day21_tbnk", "SIM-001_day21_tbnk.fcs", 0, "2026-03-09"),
     ]
-    assert all(tube.path == SAMPLE_FCS / tube.file for tube in plan.tubes)
+    assert all(tube.path == TUBES / tube.file for tube in plan.tubes)
     assert plan.study == "sample"
     assert set(plan.templates) == {"tbnk@1.0.0"}
 

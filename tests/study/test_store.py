@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from study_tubes import DAY21, SAMPLE_FCS, everything, files_of, read_table, write_tube
+from study_tubes import DAY21, TUBES, everything, files_of, read_table, write_tube
 
 import nti7flow as nf
 from nti7flow.errors import StoreError
@@ -246,7 +246,7 @@ def test_full_disk_is_one_clear_error_and_leaves_nothing(tmp_path):
         f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, {resource.RLIM_INFINITY}))\n"
         "from nti7flow.cli.main import main; main()"
     )
-    arguments = ["gate", SAMPLE_FCS / "study.yaml", "-o", tmp_path / "run", "--figures", "none"]
+    arguments = ["gate", TUBES / "study.yaml", "-o", tmp_path / "run", "--figures", "none"]
     done = subprocess.run([sys.executable, "-B", "-c", program, *arguments], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"nti7flow: {tmp_path / 'run'}: cannot be written: File too large.\n"

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 from gate_files import GATING_ML, counts_by_hand, own_matrices, write_gating_ml, write_workspace
-from study_tubes import DAY00, DAY21, SAMPLE_FCS, write_chain, write_tube
+from study_tubes import DAY00, DAY21, TUBES, write_chain, write_tube
 
 from nti7flow.errors import ConfigError, StrategyError
 from nti7flow.study.plan import make_plan
@@ -103,7 +103,7 @@ def test_matrix_that_no_gate_asks_for_is_no_part_of_the_recipe(folder):
 
 def test_study_gives_its_sheet_and_the_strategy_the_gates(tmp_path):
     write_gating_ml(tmp_path / "gates.xml")
-    plan = make_plan([SAMPLE_FCS / "study.yaml"], strategy=tmp_path / "gates.xml")
+    plan = make_plan([TUBES / "study.yaml"], strategy=tmp_path / "gates.xml")
     assert [(t.sample, t.row.subject, t.template) for t in plan.tubes] == [
         ("SIM-001_day00_tbnk", "SIM-001", "gates.xml"),
         ("SIM-001_day21_tbnk", "SIM-001", "gates.xml"),

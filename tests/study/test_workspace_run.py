@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from gate_files import counts_by_hand, write_gating_ml, write_workspace
-from study_tubes import DAY00, DAY21, SAMPLE_FCS, check_counts, files_of, read_table, write_tube
+from study_tubes import DAY00, DAY21, TUBES, check_counts, files_of, read_table, write_tube
 
 import nti7flow as nf
 from nti7flow.errors import ConfigError, InputError, StrategyError
@@ -180,7 +180,7 @@ def test_group_leaves_the_other_samples_aside(tmp_path):
 
 def test_sheet_names_the_samples_and_the_workspace_knows_their_files(tmp_path):
     workspace = write_workspace(tmp_path / "study.wsp", stored())
-    opened = gate([SAMPLE_FCS / "study.yaml"], tmp_path / "run", strategy=workspace)
+    opened = gate([TUBES / "study.yaml"], tmp_path / "run", strategy=workspace)
     assert set(opened.counts["subject"]) == {"SIM-001"}
     assert set(opened.counts["template"]) == {"study.wsp"}
 

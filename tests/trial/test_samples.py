@@ -90,6 +90,30 @@ def test_volumes_in_microlitres(sheet, unit):
     assert row.acquired_volume_ul is None
 
 
+def test_a_date_that_cannot_be(sheet):
+    found = problems(sheet("file,collected_at\n1.fcs,0202-01-02\n2.fcs,2126-01-02\n3.fcs,08:15\n4.fcs,46112\n"))
+    assert found[0] == (
+        "samples.csv:2 collected_at: found '0202-01-02'; expected a date in the years 1990 to 2100; correct the year."
+    )
+    assert [line.rpartition("; ")[2] for line in found[1:]] == [
+        "correct the year.",
+        "write the date and the time in one cell.",
+        "format the cell as a date: a spreadsheet counts days, and this may be such a number.",
+    ]
+
+
+def test_which_side_of_a_dose_a_draw_is_declared_to_be(sheet):
+    rows = read_samples(sheet("file,timepoint\n1.fcs,Pre-dose\n2.fcs,post dose\n3.fcs,predose\n4.fcs,\n"))
+    assert [row.timepoint for row in rows] == ["pre-dose", "post-dose", "pre-dose", None]
+    (problem,) = problems(sheet("file,timepoint\n1.fcs,before\n"))
+    assert "found 'before'; expected pre-dose or post-dose" in problem
+
+
+def test_beads_that_lost_their_thousands(sheet):
+    (problem,) = problems(sheet("file;beads_per_tube\n1.fcs;49,870\n"))  # with semicolons, a comma is a decimal mark
+    assert "found '49,870'; expected a number from 100" in problem
+
+
 def test_millilitres(sheet):
     (row,) = read_samples(sheet("file,acquired_volume,acquired_volume_unit\n1.fcs,0.35,mL\n"))
     assert row.acquired_volume_ul == pytest.approx(350)
@@ -195,8 +219,8 @@ def test_a_column_twice(sheet):
         (b"", "samples.csv", "empty sheet"),
         (b",,\n,,\n", "samples.csv", "empty sheet"),
         (b"file,sample\n,\n", "samples.csv", "no rows below the header"),
-        (b"PK\x03\x04rest", "samples.csv", "found an Excel workbook.*save the sheet as 'CSV UTF-8'"),
-        (b"anything", "samples.XLSX", "workbooks are not read yet"),
+        (b"PK\x03\x04rest", "samples.csv", "found a damaged workbook"),
+        (b"file\n1.fcs\n", "samples.XLSX", "found a file that is called .XLSX and is no workbook"),
         (
             "file,note\n1.fcs,ok\n2.fcs,µ\n".encode("cp1252"),
             "samples.csv",
@@ -229,7 +253,11 @@ _NAME = st.text(st.characters(categories=("L", "N"), include_characters=" ,;\"'+
     lambda text: text == text.strip()
 )
 _OFFSETS = st.integers(-12 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
-_MOMENT = st.none() | st.dates() | st.datetimes(timezones=st.none() | _OFFSETS)
+_MOMENT = (
+    st.none()
+    | st.dates(date(1990, 1, 1), date(2100, 12, 31))
+    | st.datetimes(datetime(1990, 1, 1), datetime(2100, 12, 31), timezones=st.none() | _OFFSETS)
+)
 _AMOUNT = st.floats(1e-9, 1e9)
 _VOLUME = st.just((None, None)) | st.tuples(_AMOUNT, st.sampled_from(["uL", "mL"]))
 
@@ -248,12 +276,13 @@ def _rows(draw):
                 data_set=draw(st.integers(0, 3)),
                 role=draw(st.sampled_from(["patient", "control", "unstained"]) | _NAME.map("fmo:{}".format)),
                 collected_at=draw(_MOMENT),
+                timepoint=draw(st.sampled_from([None, "pre-dose", "post-dose"])),
                 stained_at=draw(_MOMENT),
                 acquired_at=draw(_MOMENT),
                 specimen_volume=stained[0],
                 specimen_volume_unit=stained[1],
                 dilution=draw(st.none() | _AMOUNT),
-                beads_per_tube=draw(st.none() | _AMOUNT),
+                beads_per_tube=draw(st.none() | st.floats(100, 1e9)),
                 bead_cv=draw(st.none() | st.floats(1e-6, 0.999)),
                 acquired_volume=acquired[0],
                 acquired_volume_unit=acquired[1],

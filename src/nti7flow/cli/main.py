@@ -9,7 +9,7 @@ import sys
 import typer
 
 from nti7flow._version import __version__
-from nti7flow.cli import check, deidentify, export, gate, inspect, replay, templates
+from nti7flow.cli import check, deidentify, export, gate, inspect, replay, simulate, templates
 from nti7flow.cli.terminal import complain, log_to_stderr
 from nti7flow.errors import Nti7flowError
 
@@ -29,6 +29,7 @@ app.command("gate", epilog=gate.EPILOG)(gate.gate)
 app.command("replay", epilog=replay.EPILOG)(replay.replay)
 app.command("inspect", epilog=inspect.EPILOG)(inspect.inspect)
 app.command("export", epilog=export.EPILOG)(export.export)
+app.command("simulate", epilog=simulate.EPILOG)(simulate.simulate)
 app.add_typer(templates.app, name="templates")
 
 

@@ -83,10 +83,12 @@ def fit_gate(
     if not placement.placed:
         return Fitted(placement, histogram.n_events, math.nan, (), dict(placement.diagnostics))
     cells, counts = histogram.cells()
-    inside = make_gate(placement, dimensions).contains(cells)
+    axes = dimensions[: len(histogram.axes)]  # a bound on the lowest of several values is judged on one axis
+    inside = make_gate(placement, axes).contains(cells)
     n_inside = int(counts[inside].sum())
-    placed = [again for again in (method.fit(replicate, parameters) for replicate in replicates) if again.placed]
-    moved = [int(counts[inside != make_gate(r, dimensions).contains(cells)].sum()) for r in placed]
+    again = [method.fit(replicate, parameters) for replicate in replicates]
+    placed = [r for r in again if r.placed]
+    moved = [int(counts[inside != make_gate(r, axes).contains(cells)].sum()) for r in placed]
     typical = float(np.mean(moved)) if moved else math.inf
     share = max(typical - FORGIVEN, 0.0) / max(n_inside, 1)
     diagnostics = {
@@ -95,13 +97,16 @@ def fit_gate(
         "events_moved": None if math.isinf(typical) else round(typical, 1),
         "events_inside": n_inside,
     }
-    reason = ""
+    reason, absent = "", False
     if len(placed) < LEAST_PLACED * len(replicates):
         reason = f"only {len(placed)} of {len(replicates)} replicates of the data place it"
+        absent = all(r.placed or r.absent for r in again)
     elif share > 2 * tolerance:
         reason = f"{100 * min(share, 1):.0f} % of its events change sides between replicates of the data"
     if reason:
-        return Fitted(Placement(reason=reason), histogram.n_events, math.nan, (), diagnostics)
+        why = dict.fromkeys(flag for r in again if absent and r.absent for flag in r.flags)
+        refused = Placement(reason=reason, absent=absent, flags=tuple(why))
+        return Fitted(refused, histogram.n_events, math.nan, (), diagnostics)
     flags = placement.flags + (("unstable_gate",) if share > tolerance else ())
     return Fitted(placement, histogram.n_events, _spread(placement, placed), flags, diagnostics)
 
@@ -119,7 +124,8 @@ def make_gate(placement: Placement, dimensions: tuple[Dimension, ...]) -> Placed
     """Return the plain geometry of a placement."""
     if placement.vertices is not None:
         return PolygonGate((dimensions[0], dimensions[1]), placement.vertices)
-    return RectangleGate(dimensions[:1], (placement.lower,), (placement.upper,))
+    n = len(dimensions)
+    return RectangleGate(dimensions, (placement.lower,) * n, (placement.upper,) * n)
 
 
 def thresholds_of(gate: PlacedGate) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from nti7flow.gating.dimensions import AnyDimension, Dimension, dimension_from_d
 from nti7flow.gating.gates import BooleanGate
 from nti7flow.gating.histogram import Axis, Histogram
 from nti7flow.gating.resolve import Resolution
-from nti7flow.gating.specs import FittedSpec, PopulationSpec
+from nti7flow.gating.specs import BooleanSpec, FittedSpec, PopulationSpec
 from nti7flow.gating.strategy import GatingStrategy, Members, Population
 from nti7flow.gating.values import DisplayValues
 
@@ -143,7 +143,10 @@ def _plot_dimensions(resolution: Resolution, spec: PopulationSpec) -> tuple[AnyD
     gate = resolution.populations[spec.id].gate
     try:
         if spec.plot is not None:
-            return resolution.dimension(spec.plot[0]), resolution.dimension(spec.plot[1])
+            x, y = resolution.axes(spec.plot, raw=spec.raw)
+            return x, y
+        if isinstance(spec.gate, BooleanSpec):
+            return None
         if gate is None and isinstance(spec.gate, FittedSpec):
             dimensions: tuple[AnyDimension, ...] = resolution.dimensions(spec.gate)
         elif gate is None or isinstance(gate, BooleanGate):

@@ -17,6 +17,7 @@ import numpy as np
 from nti7flow.errors import ConfigError, UnknownMarker
 from nti7flow.events.sample import Sample
 from nti7flow.events.spillover import Spillover
+from nti7flow.events.transforms import Linear
 from nti7flow.gating.dimensions import Dimension
 from nti7flow.gating.fit import Fitted, GateFit, fit_gate, make_gate, make_replicates, seed_for, thresholds_of
 from nti7flow.gating.gates import BooleanGate, Gate, Operand, PolygonGate, RectangleGate
@@ -24,7 +25,7 @@ from nti7flow.gating.histogram import Histogram, fit_axis
 from nti7flow.gating.methods import find_method
 from nti7flow.gating.methods.registry import Parameters
 from nti7flow.gating.methods.thresholds import ValleyParameters
-from nti7flow.gating.scales import Scale, check_distinct, make_dimension, propose_scale, second_choices
+from nti7flow.gating.scales import Scale, check_distinct, make_dimension, propose_scale, raw_dimensions, second_choices
 from nti7flow.gating.specs import (
     BooleanSpec,
     FittedSpec,
@@ -53,9 +54,7 @@ class Resolution:
     populations: dict[str, Population] = field(default_factory=dict)
     fits: list[GateFit] = field(default_factory=list)
     scales: dict[str, Scale] = field(default_factory=dict)
-    _replicated: dict[tuple[str | None, tuple[str, ...]], tuple[Histogram, tuple[Histogram, ...]]] = field(
-        default_factory=dict
-    )
+    _replicated: dict[tuple[str, ...], tuple[Histogram, tuple[Histogram, ...]]] = field(default_factory=dict)
 
     @classmethod
     def start(
@@ -110,11 +109,12 @@ class Resolution:
         apply_gate(self.values, population, self.members)
 
     def _parent(self, spec: PopulationSpec) -> str | None:
-        """Find the population that a gate is really applied to: past those that this panel lets be bypassed."""
+        """Find the population that a gate is really applied to: past those that this tube lets be bypassed."""
         name = spec.parent
         while name is not None:
             parent = self.template.population(name)
-            if not (parent.bypass and self.populations[name].status == "not_in_panel"):
+            found = self.populations[name]
+            if not (parent.bypass and (found.status == "not_in_panel" or found.gate == self._everything())):
                 return name
             name = parent.parent
         return None
@@ -162,19 +162,34 @@ class Resolution:
         return status, (f"parent_{status}",)
 
     def _boolean(self, gate: BooleanSpec) -> tuple[Gate | None, Status, tuple[str, ...], None]:
-        operands = [self.populations[name] for name, _ in gate.operands]
+        wanted = [(name, negated) for name, negated in gate.operands if not (negated and self._is_nobody(name))]
+        if not wanted or (gate.any_of and len(wanted) < len(gate.operands)):
+            return self._everything(), "ok", (), None
+        operands = [self.populations[name] for name, _ in wanted]
         worst = max(operands, key=lambda p: (p.gate is None, SEVERITY_ORDER.index(SEVERITY[p.status])))
         if worst.gate is None:
             return None, worst.status, (f"{worst.id}_{worst.status}",), None
-        combined = tuple(Operand(name, negated) for name, negated in gate.operands)
+        combined = tuple(Operand(name, negated) for name, negated in wanted)
         # "Not" an absent population is everything: nothing about that is absent.
         present = [
-            p for p, (_, negated) in zip(operands, gate.operands, strict=True) if not (negated and p.status == "absent")
+            p for p, (_, negated) in zip(operands, wanted, strict=True) if not (negated and p.status == "absent")
         ]
         ok: Status = "ok"
         status = max((p.status for p in present), key=lambda s: SEVERITY_ORDER.index(SEVERITY[s]), default=ok)
         flags = tuple(dict.fromkeys(flag for p in present for flag in p.flags))
         return BooleanGate("and" if gate.all_of else "or", combined), status, flags, None
+
+    def _is_nobody(self, name: str) -> bool:
+        """Whether a population is known to have no events, and has no gate that says so: "not" that is everything."""
+        population = self.populations[name]
+        return population.gate is None and population.status == "absent"
+
+    def _everything(self) -> RectangleGate:
+        """Return a gate without bounds, which holds all events of its parent."""
+        first = self.sample.panel.channels[0]
+        return RectangleGate(
+            (Dimension(first.detector, first.marker, False, Linear(first.top, 0.0)),), (None,), (None,)
+        )
 
     def _place_fitted(
         self,
@@ -188,6 +203,9 @@ class Resolution:
         fitted = first = pooled if gate.scope != "sample" else self._fit(gate, dimensions, parent)
         while fitted is None or not fitted.placement.placed:
             reasons.append(_why(step, fitted))
+            if fitted is not None and fitted.placement.absent:
+                flags = ("population_absent", *fitted.placement.flags)
+                return None, "absent", flags, _row(spec, step, "absent", fitted, None, reasons)
             if isinstance(step.on_failure, FixedSpec):
                 fixed = self._fixed(step.on_failure)
                 return fixed, "fell_back", ("gate_fell_back",), _row(spec, gate, "fell_back", first, fixed, reasons)
@@ -207,13 +225,13 @@ class Resolution:
     def _fit(self, gate: FittedSpec, dimensions: tuple[Dimension, ...], parent: str | None) -> Fitted | None:
         """Fit a gate on this sample alone. Gates on the same events and axes share a histogram and its replicates."""
         fitted_on = gate.fit_on if gate.fit_on is not None else parent
-        key = (fitted_on, tuple(dimension.detector for dimension in dimensions))
+        detectors = (dimension.detector for dimension in dimensions)
+        key = (fitted_on or "", *detectors, *(("raw", gate.method) if gate.raw else ()))
         if key not in self._replicated:
             histogram = self._histogram(gate, dimensions, parent)
             if histogram is None:
                 return None
-            names = (fitted_on or "", *key[1])
-            rng = seed_for(self.sample.sha256, str(self.sample.data_set), *names)
+            rng = seed_for(self.sample.sha256, str(self.sample.data_set), *key)
             self._replicated[key] = (histogram, make_replicates(histogram, rng))
         return fit_histogram(gate, dimensions, *self._replicated[key])
 
@@ -221,9 +239,12 @@ class Resolution:
         rows = self.members.rows(gate.fit_on if gate.fit_on is not None else parent)
         if rows is None:
             return None
+        values = self.values.of(dimensions, rows)
+        if find_method(gate.method).lowest:
+            return Histogram.of(values.min(axis=1, keepdims=True), [fit_axis("lowest", 1)])
         # Named by the template, not by the panel: samples that spell a marker differently still merge.
         axes = [fit_axis(marker, len(dimensions)) for marker in gate.dims]
-        return Histogram.of(self.values.of(dimensions, rows), axes)
+        return Histogram.of(values, axes)
 
     def _summary(self, spec: PopulationSpec) -> Summary | None:
         """Summary for a pooled fit; None where this sample has nothing to give to it."""
@@ -260,12 +281,18 @@ class Resolution:
 
     def dimensions(self, gate: FittedSpec) -> tuple[Dimension, ...]:
         """Axes of a fitted gate: of ``dims``, or of the first of ``or_dims`` that the panel has."""
-        for dims in gate.or_dims:
+        for dims in (gate.dims, *gate.or_dims[:-1]) if gate.or_dims else ():
             try:
-                return tuple(self.dimension(marker) for marker in gate.dims)
+                return self.axes(dims, raw=gate.raw)
             except UnknownMarker:
-                gate = gate.model_copy(update={"dims": dims})
-        return tuple(self.dimension(marker) for marker in gate.dims)
+                continue
+        return self.axes((gate.dims, *gate.or_dims)[-1], raw=gate.raw)
+
+    def axes(self, markers: Sequence[str], *, raw: bool) -> tuple[Dimension, ...]:
+        """Axes for some markers: compensated, each on its own scale, or raw, and fluorescence on one scale."""
+        if raw:
+            return raw_dimensions(self.template.spec, self.sample, markers)
+        return tuple(self.dimension(marker) for marker in markers)
 
     def dimension(self, marker: str) -> Dimension:
         """Axis for a marker, on this sample's own scale unless one was agreed on."""
@@ -278,13 +305,13 @@ class Resolution:
         """Return a fixed gate in display units; templates state scale values."""
         try:
             if fixed.polygon is not None:
-                x, y = (self.dimension(marker) for marker in fixed.polygon.dims)
+                x, y = self.axes(fixed.polygon.dims, raw=fixed.raw)
                 vertices = tuple(
                     (float(x.transform.apply(px)), float(y.transform.apply(py))) for px, py in fixed.polygon.vertices
                 )
                 return PolygonGate((x, y), vertices)
             bounds = fixed.range or fixed.rectangle or {}
-            dimensions = tuple(self.dimension(marker) for marker in bounds)
+            dimensions = self.axes(tuple(bounds), raw=fixed.raw)
             lower, upper = (
                 tuple(_bound(d, pair[side]) for d, pair in zip(dimensions, bounds.values(), strict=True))
                 for side in (0, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from nti7flow.errors import AmbiguousMarker, ConfigError, UnknownMarker
 from nti7flow.events.panel import Channel, Panel
 from nti7flow.events.sample import Sample
 from nti7flow.events.spillover import Spillover
-from nti7flow.events.transforms import logicle_width
+from nti7flow.events.transforms import Transform, logicle_width
 from nti7flow.gating.dimensions import Dimension
 from nti7flow.gating.specs import ScaleSpec, TemplateSpec
 from nti7flow.gating.values import scale_values
@@ -20,6 +21,8 @@ from nti7flow.gating.values import scale_values
 SCALE_EVENTS = 20_000
 #: Names that a scale may be given for instead of a marker, by role.
 ROLE_SCALES = {"fluorescence": "fluorescence", "scatter": "scatter", "time": "time", "other": "fluorescence"}
+#: Name of the scale of raw fluorescence, and what it is where a template does not say.
+RAW, RAW_DEFAULT = "raw", ScaleSpec(width=0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,10 @@ def scale_spec(template: TemplateSpec, channel: Channel, marker: str) -> ScaleSp
 def propose_scale(template: TemplateSpec, sample: Sample, spillover: Spillover, marker: str) -> Scale:
     """Top and width of a marker's scale from this sample alone."""
     channel = find_channel(template, sample.panel, marker)
-    spec = scale_spec(template, channel, marker)
+    return _propose(scale_spec(template, channel, marker), sample, spillover, channel)
+
+
+def _propose(spec: ScaleSpec, sample: Sample, spillover: Spillover, channel: Channel) -> Scale:
     step = max(1, -(-sample.n_events // SCALE_EVENTS))
     values = scale_values(sample, spillover, channel.detector, slice(None, None, step), compensated=True)
     values = values[np.isfinite(values)]
@@ -133,10 +139,31 @@ def merge_scales(proposals: Sequence[Mapping[str, Scale]]) -> dict[str, Scale]:
 def make_dimension(template: TemplateSpec, panel: Panel, spillover: Spillover, marker: str, scale: Scale) -> Dimension:
     """Return the gate axis for a marker."""
     channel = find_channel(template, panel, marker)
-    spec = scale_spec(template, channel, marker)
-    try:
-        transform = spec.transform(scale.top, scale.width)
-    except ValueError as error:
-        raise ConfigError(f"scale of {marker}: {error}.") from None
+    transform = _transform(scale_spec(template, channel, marker), scale, marker)
     compensated = channel.detector in spillover.detectors
     return Dimension(channel.detector, channel.marker, compensated, transform)
+
+
+def raw_dimensions(template: TemplateSpec, sample: Sample, markers: Iterable[str]) -> tuple[Dimension, ...]:
+    """Return gate axes for markers as they were measured, not compensated.
+
+    All fluorescence channels are on one scale, which shows all of them: so they can be compared with each other.
+    """
+    none = Spillover.none()
+    channels = {marker: find_channel(template, sample.panel, marker) for marker in markers}
+    spec = template.scales.get(RAW, RAW_DEFAULT)
+    light = {m: _propose(spec, sample, none, c) for m, c in channels.items() if ROLE_SCALES[c.role] == "fluorescence"}
+    shared = _transform(spec, reduce(Scale.merged, light.values()), RAW) if light else None
+    return tuple(
+        Dimension(channel.detector, channel.marker, False, shared)
+        if shared is not None and marker in light
+        else make_dimension(template, sample.panel, none, marker, propose_scale(template, sample, none, marker))
+        for marker, channel in channels.items()
+    )
+
+
+def _transform(spec: ScaleSpec, scale: Scale, name: str) -> Transform:
+    try:
+        return spec.transform(scale.top, scale.width)
+    except ValueError as error:
+        raise ConfigError(f"scale of {name}: {error}.") from None

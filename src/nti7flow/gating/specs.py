@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from nti7flow.errors import ConfigError, did_you_mean
 from nti7flow.events.transforms import Arcsinh, Linear, Log, Logicle, Transform
@@ -16,6 +25,7 @@ from nti7flow.gating.yaml_source import explain
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", description="Lower-case id, used in every table.")]
 MarkerName = Annotated[str, Field(min_length=1, description="A marker, scatter or alias name; never a detector.")]
 Bound = float | None
+RAW_MEANING = "On values as measured, not compensated; fluorescence on the scale raw, one for all channels of the gate."
 Scope = Literal["sample", "batch", "study"]
 
 
@@ -23,6 +33,11 @@ class Spec(BaseModel):
     """Base of all template models: unknown keys and numbers that are not finite are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_serializer(mode="wrap")
+    def _without_news(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what templates could not say at first, where they do not say it: their hashes stay."""
+        return {key: value for key, value in serialize(self).items() if not (key == "raw" and value is False)}
 
 
 class ScaleSpec(Spec):
@@ -61,10 +76,11 @@ class FittedSpec(Spec):
     """A gate placed by a method."""
 
     method: str = Field(description="name@version of a registered method.")
-    dims: tuple[MarkerName, ...] = Field(min_length=1, max_length=2, description="Markers it works on.")
+    dims: tuple[MarkerName, ...] = Field(min_length=1, description="Markers it works on.")
     or_dims: tuple[tuple[MarkerName, ...], ...] = Field(
         (), description="Other dims to try where the first are missing."
     )
+    raw: bool = Field(False, description=RAW_MEANING)
     fit_on: Identifier | None = Field(None, description="Population whose events are fitted; the parent by default.")
     scope: Scope = Field("sample", description="Whose events are pooled for the fit.")
     params: dict[str, Any] = Field({}, description="Parameters of the method.")
@@ -96,6 +112,8 @@ class FittedSpec(Spec):
     def _poolable(self) -> FittedSpec:
         if isinstance(self.on_failure, FittedSpec) and self.on_failure.scope != "sample":
             raise ValueError("a fallback is fitted on the sample alone; only the first method can have a scope")
+        if self.scope != "sample" and self.raw:
+            raise ValueError("a raw scale is the sample's own; raw goes with scope: sample only")
         if self.scope != "sample" and self.or_dims:
             raise ValueError("or_dims would pool different channels; it goes with scope: sample only")
         return self
@@ -112,8 +130,13 @@ class FittedSpec(Spec):
 def method_parameters(gate: FittedSpec) -> Parameters:
     """Check and complete the parameters of a fitted gate; raises `ConfigError`."""
     method = find_method(gate.method)
+    if method.lowest and not gate.raw:
+        raise ConfigError(f"{gate.method} compares channels as they were measured: say raw: true.")
     for dims in (gate.dims, *gate.or_dims):
-        if len(dims) != method.n_dimensions:
+        if method.lowest:
+            if len(set(dims)) < 2:
+                raise ConfigError(f"{gate.method} works on two or more dimensions, found {', '.join(dims)}.")
+        elif len(dims) != method.n_dimensions:
             raise ConfigError(
                 f"{gate.method} works on {method.n_dimensions} dimension(s), found {len(dims)}: {', '.join(dims)}."
             )
@@ -125,7 +148,7 @@ def method_parameters(gate: FittedSpec) -> Parameters:
 
 
 class FixedSpec(Spec):
-    """A gate written down. Numbers are scale values: what the channel reads after compensation."""
+    """A gate written down. Numbers are scale values: what the channel reads, after compensation unless raw."""
 
     range: dict[MarkerName, tuple[Bound, Bound]] | None = Field(
         None, description="One marker: [lower, upper], null open."
@@ -134,6 +157,7 @@ class FixedSpec(Spec):
         None, description="Several markers: [lower, upper]."
     )
     polygon: PolygonSpec | None = None
+    raw: bool = Field(False, description=RAW_MEANING)
 
     @model_validator(mode="after")
     def _one_kind(self) -> FixedSpec:
@@ -215,10 +239,18 @@ class PopulationSpec(Spec):
     label: str = Field(min_length=1, description="Name for tables and pictures.")
     parent: Identifier | None = Field(None, description="Population it is gated from; all events where left out.")
     optional: bool = Field(False, description="May be missing from the panel: its status is then not_in_panel.")
-    bypass: bool = Field(False, description="Where it is not in the panel, its children are gated from its parent.")
+    bypass: bool = Field(
+        False,
+        description="Where it is not in the panel, or takes nothing away, its children are gated from its parent.",
+    )
     helper: bool = Field(False, description="A step on the way, left out of the printed table.")
     plot: tuple[MarkerName, MarkerName] | None = Field(None, description="Axes of its picture, x and y.")
     gate: GateSpec
+
+    @property
+    def raw(self) -> bool:
+        """Whether its gate is on raw values."""
+        return isinstance(self.gate, FittedSpec | FixedSpec) and self.gate.raw
 
     @property
     def fits(self) -> tuple[FittedSpec, ...]:
@@ -256,7 +288,9 @@ class TemplateSpec(Spec):
     markers: dict[str, tuple[MarkerName, ...]] = Field(
         {}, description="Aliases: a name for the first of several spellings that the panel carries."
     )
-    scales: dict[str, ScaleSpec] = Field({}, description="Display scale by marker, or for fluorescence, scatter, time.")
+    scales: dict[str, ScaleSpec] = Field(
+        {}, description="Display scale by marker, or for fluorescence, raw (fluorescence as measured), scatter, time."
+    )
     populations: tuple[PopulationSpec, ...] = Field(min_length=1)
 
 

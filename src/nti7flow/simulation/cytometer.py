@@ -1,8 +1,7 @@
-"""From cells to raw values: dyes, spillover, photons, electronics, pulses."""
+"""From cells to raw values: dyes, spillover, photons, electronics, pulses. The instruments are in panels.py."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,99 +20,73 @@ class Cytometer:
     Attributes
     ----------
     name : str
-        Model.
+        Model, as in $CYT.
+    scatter : tuple of str
+        Scatter channels, of ``FSC-A FSC-H FSC-W SSC-A``.
     detectors, markers : tuple of str
         The d fluorescence detectors ($PnN) and the antigen stained in each, as `CellType` names it.
-    labels : tuple of str
-        What the file says about each detector ($PnS).
-    brightness : tuple of float
-        Scale units per thousand copies, in the dye's own detector.
-    glow, sticky : tuple of float
+    labels, fluorochromes : tuple of str
+        What the file says about each detector ($PnS), and the dye.
+    brightness : ndarray of float64, shape (d,)
+        Scale units per thousand copies, in the dye's own detector, at gain 1.
+    glow, sticky : ndarray of float64, shape (d,)
         Scale units that autofluorescence and unspecific antibody of a lymphocyte make in each detector.
-    photoelectrons : tuple of float
+    bead_light : ndarray of float64, shape (d,)
+        Scale units of a counting bead.
+    photoelectrons : ndarray of float64, shape (d,)
         Per scale unit: few make a wide, skewed spread.
-    electronic_noise : tuple of float
-        Standard deviation around zero, scale units.
-    area_scaling : tuple of float
-        Step of the digitised area of each detector, scale units.
+    electronic_noise : ndarray of float64, shape (d,)
+        Standard deviation around zero, scale units; the gain does not amplify it.
     lasers : tuple of int
         Which laser excites each detector: cells pass all detectors of one laser under the same illumination.
     spillover : ndarray of float64, shape (d, d)
-        What really spills; row: dye, column: detector.
+        What really spills at gain 1; row: dye, column: detector.
     keyword : ndarray of float64, shape (d, d)
         What the operator set, and the file says: slightly off.
+    gain : ndarray of float64, shape (d,)
+        Today's gain of each detector, relative to when it was set up.
+    scatter_gain : tuple of float
+        The same of forward and of side scatter.
     threshold : float
         Events below this forward scatter are not recorded, scale units.
     """
 
     name: str
+    scatter: tuple[str, ...]
     detectors: tuple[str, ...]
     markers: tuple[str, ...]
     labels: tuple[str, ...]
-    brightness: tuple[float, ...]
-    glow: tuple[float, ...]
-    sticky: tuple[float, ...]
-    photoelectrons: tuple[float, ...]
-    electronic_noise: tuple[float, ...]
-    area_scaling: tuple[float, ...]
+    fluorochromes: tuple[str, ...]
+    brightness: Floats
+    glow: Floats
+    sticky: Floats
+    bead_light: Floats
+    photoelectrons: Floats
+    electronic_noise: Floats
     lasers: tuple[int, ...]
-    spillover: NDArray[np.float64]
-    keyword: NDArray[np.float64]
+    spillover: Floats
+    keyword: Floats
+    gain: Floats
+    scatter_gain: tuple[float, float]
     threshold: float
 
-
-def _matrix(size: int, cells: Mapping[tuple[int, int], float]) -> NDArray[np.float64]:
-    matrix = np.eye(size)
-    for position, value in cells.items():
-        matrix[position] = value
-    matrix.flags.writeable = False
-    return matrix
+    @property
+    def measured_spillover(self) -> Floats:
+        """What really spills in units as measured, shape (d, d): gains differ between detectors."""
+        return self.spillover * (self.gain[None, :] / self.gain[:, None])
 
 
-_SPILL = {  # (dye, detector): true, as set
-    (0, 1): (0.0640, 0.060),
-    (0, 2): (0.0090, 0.010),
-    (1, 0): (0.0185, 0.020),
-    (1, 2): (0.0720, 0.070),
-    (1, 3): (0.0065, 0.005),
-    (2, 3): (0.0420, 0.040),
-    (2, 4): (0.0042, 0.004),
-    (2, 5): (0.0105, 0.010),
-    (3, 0): (0.0030, 0.003),
-    (3, 1): (0.0360, 0.038),
-    (3, 2): (0.0052, 0.005),
-    (3, 5): (0.0230, 0.020),
-    (4, 2): (0.0075, 0.008),
-    (4, 5): (0.0510, 0.050),
-    (5, 3): (0.1260, 0.130),
-    (5, 4): (0.1520, 0.150),
-}
-
-#: Two lasers, six colours, the stains of a common TBNK kit.
-TBNK_CANTO = Cytometer(
-    name="FACSCanto II",
-    detectors=("FITC-A", "PE-A", "PerCP-Cy5-5-A", "PE-Cy7-A", "APC-A", "APC-Cy7-A"),
-    markers=("CD3", "CD16_56", "CD45", "CD4", "CD19", "CD8"),
-    labels=("CD3", "CD16+56", "CD45", "CD4", "CD19", "CD8"),
-    brightness=(76.0, 78.0, 57.0, 76.0, 220.0, 47.0),
-    glow=(110.0, 30.0, 35.0, 14.0, 16.0, 8.0),
-    sticky=(45.0, 30.0, 40.0, 80.0, 150.0, 90.0),
-    photoelectrons=(0.05, 0.15, 0.06, 0.20, 0.08, 0.12),
-    electronic_noise=(62.0, 28.0, 52.0, 22.0, 42.0, 26.0),
-    area_scaling=(1.2, 1.2, 1.2, 1.2, 1.22, 1.22),
-    lasers=(0, 0, 0, 0, 1, 1),
-    spillover=_matrix(6, {position: true for position, (true, _) in _SPILL.items()}),
-    keyword=_matrix(6, {position: stated for position, (_, stated) in _SPILL.items()}),
-    threshold=13_000.0,
-)
-
+#: Spread of the charge that one photoelectron makes, relative; it adds to what Poisson counting spreads.
+_MULTIPLICATION = 0.3
 #: Width of the focused beam along the stream, micrometres (standard deviation of its profile).
 _BEAM = 3.2
 #: A lymphocyte of this diameter has pulse height = pulse area; the instrument is set up so.
 _REFERENCE_DIAMETER = 7.5
 
 
-def fluorescence(rng: np.random.Generator, cytometer: Cytometer, cells: Particles, staining: Floats) -> Floats:
+def fluorescence(
+    rng: np.random.Generator, cytometer: Cytometer, cells: Particles, *, staining: Floats, collected: Floats
+) -> Floats:
     """Raw, uncompensated fluorescence before digitising.
 
     Parameters
@@ -123,25 +96,31 @@ def fluorescence(rng: np.random.Generator, cytometer: Cytometer, cells: Particle
     cytometer : Cytometer
         Detectors and stains; ``cells.copies`` must be in the order of its markers.
     cells : Particles
-        The cells.
+        The n cells and beads.
     staining : ndarray of float64, shape (d,)
-        How well each antibody stained this tube, 1 is as usual.
+        How well each antibody stained this tube, 1 is as usual, 0 left out.
+    collected : ndarray of float64, shape (n,)
+        Share of the light collected when each of them passed, 1 is as usual.
 
     Returns
     -------
     ndarray of float64, shape (n, d)
         Scale units; values scatter below zero, as baseline-corrected electronics give them.
     """
-    dye = cells.copies * (np.array(cytometer.brightness) * staining)
-    # Unspecific antibody carries the dye and spills like it; autofluorescence has a spectrum of its own.
-    dye += cells.sticky[:, None] * np.array(cytometer.sticky)
-    light = dye @ cytometer.spillover + cells.glow[:, None] * np.array(cytometer.glow)
+    dye = cells.copies * (cytometer.brightness * staining)
+    # Unspecific antibody carries the dye and spills like it; autofluorescence has a spectrum of its own, beads too.
+    dye += cells.sticky[:, None] * (cytometer.sticky * staining)
+    light = dye @ cytometer.spillover
+    light += cells.glow[:, None] * cytometer.glow + cells.beads[:, None] * cytometer.bead_light
     n = len(cells.fsc)
     beams = 1 + 0.025 * rng.standard_normal((n, max(cytometer.lasers) + 1))
-    light *= beams[:, list(cytometer.lasers)]
-    rate = np.array(cytometer.photoelectrons)
-    counted = rng.poisson(np.maximum(light, 0.0) * rate) / rate
-    return np.asarray(counted + rng.standard_normal(light.shape) * np.array(cytometer.electronic_noise))
+    light *= beams[:, list(cytometer.lasers)] * collected[:, None]
+    rate = cytometer.photoelectrons
+    counted = rng.poisson(light * rate)
+    # Not every photoelectron is multiplied alike: without that, a high gain would show them one by one.
+    multiplied = np.sqrt(counted) * (_MULTIPLICATION / rate * cytometer.gain)
+    noise = np.sqrt(multiplied**2 + cytometer.electronic_noise**2) * rng.standard_normal(light.shape)
+    return np.asarray(counted * (cytometer.gain / rate) + noise)
 
 
 def scatter(
@@ -199,9 +178,9 @@ def _pulse_width(diameter: Floats) -> Floats:
     return np.sqrt(_BEAM**2 + (diameter / 4) ** 2)
 
 
-def digitise(values: Floats, step: float | Floats) -> Floats:
-    """Clip to the top of scale and round to whole steps, kept in hundredths.
+def digitise(values: Floats) -> Floats:
+    """Round to whole steps and clip to the top of scale.
 
-    Coarse steps make the bytes independent of how a processor rounds the last bit of an exponential.
+    Whole numbers make the bytes independent of how a processor rounds the last bit of an exponential.
     """
-    return np.asarray(np.minimum(np.round(np.round(values / step) * step, 2), TOP))
+    return np.minimum(np.rint(values), TOP)

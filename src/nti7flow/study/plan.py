@@ -18,7 +18,8 @@ from nti7flow.gating.strategy import GatingStrategy
 from nti7flow.gating.template import GatingTemplate, load_template
 from nti7flow.gating.yaml_source import read_yaml
 from nti7flow.study.folders import LONGEST_NAME, check_name, count_tubes, file_sha256, files_at, sample_names
-from nti7flow.trial import SampleRow, read_samples
+from nti7flow.trial import SampleRow, SheetPlace, read_trial
+from nti7flow.trial.schedule_file import ScheduleEntry
 
 if TYPE_CHECKING:
     from nti7flow.interop.flowjo.workspace import Workspace
@@ -27,8 +28,12 @@ if TYPE_CHECKING:
 REPAIRS: tuple[Repair, ...] = get_args(Repair)
 
 
+#: In place of a template in study.yaml: tubes of that panel are not gated.
+NO_TEMPLATE = "none"
+
+
 class Sheets(BaseModel):
-    """Where the sheets are, relative to study.yaml."""
+    """Where the sheets are, relative to study.yaml: CSV files or workbooks, as ``trial.xlsx#worksheet``."""
 
     model_config = ConfigDict(extra="forbid")
     samples: str
@@ -47,10 +52,12 @@ class StudyFile(BaseModel):
     study: str
     title: str = ""
     time_zone: str = "UTC"
-    templates: dict[str, str] = Field(min_length=1, description="Template (name@version or path) per panel.")
+    templates: dict[str, str] = Field(
+        min_length=1, description="Template (name@version or path) per panel; none: tubes of that panel are not gated."
+    )
     compensation: str = Field("keyword", description="keyword, none, or the path of a spillover CSV.")
     sheets: Sheets
-    schedule: dict[str, Any] = {}
+    schedule: ScheduleEntry = ScheduleEntry()
     thresholds: dict[str, Any] = {}
     endpoints: dict[str, Any] = {}
     acceptance: dict[str, Any] = {}
@@ -292,50 +299,74 @@ def _study_plan(
     strategy: str = "",
 ) -> Plan:
     """Plan for a study.yaml; with a strategy no template is loaded, and every tube is said to be gated by that."""
-    source = read_yaml(path)
-    study = source.validate(StudyFile)
+    study = read_yaml(path).validate(StudyFile)
     folder = path.parent
-    sheet = folder / study.sheets.samples
-    rows = read_samples(sheet)
-    if strategy:
-        loaded = {}
-    elif template is not None:
-        loaded = {panel: load_template(template) for panel in study.templates}
-    else:
-        loaded = {panel: load_template(_template_reference(ref, folder)) for panel, ref in study.templates.items()}
-    problems = list(_clashes(loaded))
-    tubes: dict[tuple[Path, int], Tube] = {}
-    for row in rows:
-        panel = row.panel or (next(iter(loaded)) if len(loaded) == 1 else "")
-        if not strategy and panel not in loaded:
-            problems.append(
-                f"{sheet}: sample {row.sample}: panel '{panel}' has no template in {path.name}, which has "
-                f"{', '.join(loaded)}.{did_you_mean(panel, loaded)}"
-            )
-            continue
-        reference = strategy or loaded[panel].reference
-        file = (sheet.parent / row.file).resolve()
-        check_name(file)
-        if len(row.sample.encode()) > LONGEST_NAME:
-            problems.append(f"{sheet}: sample {row.sample}: the name has more than {LONGEST_NAME} bytes; shorten it.")
-        tube = Tube(row.sample, file, row.file, row.data_set, reference, row)
-        other = tubes.setdefault((file, row.data_set), tube)
-        if other is not tube:  # the sheet itself is checked, but a/../b.fcs and b.fcs, or a link, are one file
-            problems.append(
-                f"{sheet}: samples {other.sample} and {row.sample}: {other.file} and {row.file} are the same file, and "
-                f"both rows take data set {row.data_set}; remove one, or give each its data_set if it holds several."
-            )
-    if problems:
-        raise ConfigError("\n".join(problems))
+    trial = read_trial(
+        {name: folder / place for name, place in study.sheets.model_dump().items() if place is not None},
+        time_zone=study.time_zone,
+    )
+    gated = {} if strategy else {panel: ref for panel, ref in study.templates.items() if ref != NO_TEMPLATE}
+    loaded = {panel: load_template(template or _template_reference(ref, folder)) for panel, ref in gated.items()}
+    tubes = _sheet_tubes(trial.samples, trial.places["samples"], study, loaded, strategy=strategy, study_file=path.name)
     return Plan(
-        tubes=_in_order(list(tubes.values())),
+        tubes=_in_order(tubes),
         templates={t.reference: t for t in loaded.values()},
         spillover=_checked(spillover) if spillover is not None else _checked(study.compensation, folder),
         markers=dict(markers),
         study=study.study,
-        sheets={"samples": file_sha256(sheet)},
+        sheets={name: _sheet_sha256(place) for name, place in trial.places.items()},
         repair=repair,
     )
+
+
+def _sheet_tubes(
+    rows: Sequence[SampleRow],
+    sheet: SheetPlace,
+    study: StudyFile,
+    loaded: Mapping[str, GatingTemplate],
+    *,
+    strategy: str,
+    study_file: str,
+) -> list[Tube]:
+    """Tubes of the sample sheet that are gated; raises one `ConfigError` with all that is wrong with any."""
+    problems = list(_clashes(loaded))
+    tubes: dict[tuple[Path, int], Tube] = {}
+    for row in rows:
+        panel = row.panel or (next(iter(study.templates)) if len(study.templates) == 1 else "")
+        if not strategy and panel not in loaded:
+            if study.templates.get(panel) != NO_TEMPLATE:
+                problems.append(
+                    f"{sheet.path}: sample {row.sample}: panel '{panel}' has no template in {study_file}, which has "
+                    f"{', '.join(study.templates)}.{did_you_mean(panel, study.templates)}"
+                )
+            continue
+        reference = strategy or loaded[panel].reference
+        file = (sheet.path.parent / row.file).resolve()
+        check_name(file)
+        if len(row.sample.encode()) > LONGEST_NAME:
+            problems.append(
+                f"{sheet.path}: sample {row.sample}: the name has more than {LONGEST_NAME} bytes; shorten it."
+            )
+        tube = Tube(row.sample, file, row.file, row.data_set, reference, row)
+        other = tubes.setdefault((file, row.data_set), tube)
+        if other is not tube:  # the sheet itself is checked, but a/../b.fcs and b.fcs, or a link, are one file
+            problems.append(
+                f"{sheet.path}: samples {other.sample} and {row.sample}: {other.file} and {row.file} are the same "
+                f"file, and both rows take data set {row.data_set}; remove one, or give each its data_set if it holds "
+                "several."
+            )
+    if not tubes and not problems:
+        without = ", ".join(panel for panel, ref in study.templates.items() if ref == NO_TEMPLATE)
+        problems.append(f"{study_file}: no tube is left to gate: the panels {without} have the template 'none'.")
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return list(tubes.values())
+
+
+def _sheet_sha256(place: SheetPlace) -> str:
+    """Hash of a sheet: of the file, and of a workbook the name of the worksheet too."""
+    digest = file_sha256(place.path)
+    return digest if place.worksheet is None else f"{digest}#{place.worksheet}"
 
 
 def _clashes(loaded: Mapping[str, GatingTemplate]) -> Iterator[str]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path, PurePosixPath
 
 from nti7flow.errors import did_you_mean
-from nti7flow.trial.cells import UL_PER_UNIT, moment, number, volume, whole
-from nti7flow.trial.sheet import Sheet, SheetRow, read_sheet
-
-logger = logging.getLogger(__name__)
+from nti7flow.trial.cells import UL_PER_UNIT, extras, fraction, moment, number, timepoint, volume, whole
+from nti7flow.trial.form import Form, Table
+from nti7flow.trial.sheet import Sheet, SheetRow
 
 #: Columns of samples.csv that mean something; any other is kept as it is.
 SAMPLE_COLUMNS = (
@@ -25,6 +23,7 @@ SAMPLE_COLUMNS = (
     "batch",
     "role",
     "collected_at",
+    "timepoint",
     "stained_at",
     "acquired_at",
     "specimen_volume",
@@ -39,6 +38,8 @@ SAMPLE_COLUMNS = (
 )
 _ROLES = ("patient", "control", "unstained")
 _FORBIDDEN = frozenset("/\\")
+# Nothing can be counted against fewer; 49.87 is what is left of "49,870".
+_FEWEST_BEADS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class SampleRow:
         ``patient``, ``control``, ``unstained``, or ``fmo:MARKER``.
     collected_at, stained_at, acquired_at : date or datetime or None
         As given: a date alone stays a date, a datetime keeps its offset from UTC or its lack of one.
+    timepoint : str or None
+        ``pre-dose`` or ``post-dose``, where declared for a draw on a dosing day.
     specimen_volume, acquired_volume : float or None
         Volume stained, and volume drawn by the cytometer, each in its own unit.
     specimen_volume_unit, acquired_volume_unit : str or None
@@ -86,6 +89,7 @@ class SampleRow:
     batch: str | None = None
     role: str = "patient"
     collected_at: date | datetime | None = None
+    timepoint: str | None = None
     stained_at: date | datetime | None = None
     acquired_at: date | datetime | None = None
     specimen_volume: float | None = None
@@ -118,13 +122,13 @@ class SampleRow:
 def read_samples(path: str | Path) -> tuple[SampleRow, ...]:
     """Read and check samples.csv.
 
-    Only the column ``file`` is required. Comma, semicolon or tab separated; with semicolons or tabs, decimal
-    commas are read.
+    Only the column ``file`` is required. CSV may be separated by comma, semicolon or tab; with semicolons or tabs,
+    decimal commas are read.
 
     Parameters
     ----------
     path : str or Path
-        The sheet, CSV in UTF-8.
+        The sheet: CSV in UTF-8, or an Excel workbook, as ``trial.xlsx`` or ``trial.xlsx#worksheet``.
 
     Returns
     -------
@@ -137,17 +141,7 @@ def read_samples(path: str | Path) -> tuple[SampleRow, ...]:
         The sheet cannot be read, or anything in it is wrong; all problems are listed at once, each with line,
         column, what was found, what was expected and what to do.
     """
-    sheet = read_sheet(path, known=SAMPLE_COLUMNS, required=("file",))
-    rows = [_sample(sheet, row) for row in sheet.rows]
-    if not rows:
-        sheet.problems.add(1, "file", "no rows below the header", expected="one row per tube", do="add the tubes")
-    _check_unique(sheet, rows)
-    sheet.problems.raise_if_any()
-    for name in sheet.columns:
-        # Unknown columns are the lab's own business, but a misspelt one silently loses its values.
-        if name and name not in SAMPLE_COLUMNS and (hint := did_you_mean(name, SAMPLE_COLUMNS)):
-            logger.warning("%s: column '%s' has no meaning here and is kept as it is.%s", path, name, hint)
-    return tuple(rows)
+    return SAMPLES.read(path)
 
 
 def _microlitres(value: float | None, unit: str | None) -> float | None:
@@ -169,24 +163,25 @@ def _sample(sheet: Sheet, row: SheetRow) -> SampleRow:
         batch=row.cells.get("batch") or None,
         role=_role(sheet, row),
         collected_at=moment(sheet, row, "collected_at"),
+        timepoint=timepoint(sheet, row),
         stained_at=moment(sheet, row, "stained_at"),
         acquired_at=moment(sheet, row, "acquired_at"),
         specimen_volume=specimen_volume,
         specimen_volume_unit=specimen_volume_unit,
         dilution=number(sheet, row, "dilution", above=0),
         bead_lot=row.cells.get("bead_lot") or None,
-        beads_per_tube=number(sheet, row, "beads_per_tube", above=0),
-        bead_cv=number(sheet, row, "bead_cv", above=0, below=1),
+        beads_per_tube=number(sheet, row, "beads_per_tube", at_least=_FEWEST_BEADS),
+        bead_cv=fraction(sheet, row, "bead_cv"),
         acquired_volume=acquired_volume,
         acquired_volume_unit=acquired_volume_unit,
         note=row.cells.get("note", ""),
-        extra={name: cell for name, cell in row.cells.items() if cell and name not in SAMPLE_COLUMNS},
+        extra=extras(row, SAMPLE_COLUMNS),
     )
 
 
 def _file(sheet: Sheet, row: SheetRow) -> str:
     text = row.cells.get("file", "")
-    if not text and "file" in sheet.columns:
+    if not text and "file" in sheet.columns and not sheet.problems.at(row.line, "file"):
         sheet.problems.add(row.line, "file", "an empty cell", expected="the path of an FCS file", do="fill it in")
     return text.replace("\\", "/")  # sheets written on Windows
 
@@ -218,20 +213,23 @@ def _role(sheet: Sheet, row: SheetRow) -> str:
     return "patient"
 
 
-def _check_unique(sheet: Sheet, rows: list[SampleRow]) -> None:
+def _check(table: Table[SampleRow]) -> None:
     """No two rows may share a sample name or a (file, data set)."""
     names: dict[str, int] = {}
     tubes: dict[tuple[str, int], int] = {}
-    for row, line in zip(rows, (row.line for row in sheet.rows), strict=True):
+    for line, row in table.rows:
         # Names become file names, and some file systems do not tell a from A.
         first = names.setdefault(row.sample.casefold(), line) if row.sample else line
         if first != line:
             found = f"{row.sample!r}, which line {first} has too"
             do = "give each its own in the column 'sample'"
-            sheet.problems.add(line, "sample", found, expected="a name of its own for every tube", do=do)
-        unsure = not row.file or sheet.problems.at(line, "data_set")
+            table.problems.add(line, "sample", found, expected="a name of its own for every tube", do=do)
+        unsure = not row.file or table.problems.at(line, "data_set")
         first = line if unsure else tubes.setdefault((row.file, row.data_set), line)
         if first != line:
             found = f"{row.file!r} with data set {row.data_set}, which line {first} has too"
             do = "remove one row, or give each its data_set if the file holds several"
-            sheet.problems.add(line, "file", found, expected="every data set of a file once", do=do)
+            table.problems.add(line, "file", found, expected="every data set of a file once", do=do)
+
+
+SAMPLES = Form("samples", SAMPLE_COLUMNS, ("file",), _sample, _check, empty_is="one row per tube")

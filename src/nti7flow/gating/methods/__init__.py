@@ -1,6 +1,16 @@
 """Methods that place gates. Importing this package registers them all."""
 
-from nti7flow.gating.methods import cluster, singlets, thresholds
+from nti7flow.gating.methods import beads, cluster, singlets, thresholds
 from nti7flow.gating.methods.registry import Method, Placement, find_method, known_methods, method
 
-__all__ = ["Method", "Placement", "cluster", "find_method", "known_methods", "method", "singlets", "thresholds"]
+__all__ = [
+    "Method",
+    "Placement",
+    "beads",
+    "cluster",
+    "find_method",
+    "known_methods",
+    "method",
+    "singlets",
+    "thresholds",
+]

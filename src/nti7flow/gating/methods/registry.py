@@ -33,6 +33,8 @@ class Placement:
         Outline of a two-dimensional gate.
     reason : str
         Why no gate could be placed; empty when one was.
+    absent : bool
+        Whether that is because there is no such population: a finding, not a failure.
     flags : tuple of str
         What a person should look at although the gate is placed.
     diagnostics : mapping
@@ -43,6 +45,7 @@ class Placement:
     upper: float | None = None
     vertices: tuple[tuple[float, float], ...] | None = None
     reason: str = ""
+    absent: bool = False
     flags: tuple[str, ...] = ()
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
 
@@ -57,13 +60,23 @@ Fit = Callable[[Histogram, Any], Placement]
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One version of one method."""
+    """One version of one method.
+
+    Attributes
+    ----------
+    n_dimensions : int
+        Axes of the histogram it fits.
+    lowest : bool
+        Whether that histogram is of the lowest display value of each event over two or more raw channels, on each of
+        which its bound then holds.
+    """
 
     name: str
     version: int
     n_dimensions: int
     parameters: type[Parameters]
     fit: Fit
+    lowest: bool = False
 
     @property
     def reference(self) -> str:
@@ -74,13 +87,15 @@ class Method:
 _METHODS: dict[tuple[str, int], Method] = {}
 
 
-def method(name: str, version: int, *, n_dimensions: int, parameters: type[Parameters]) -> Callable[[Fit], Fit]:
+def method(
+    name: str, version: int, *, n_dimensions: int, parameters: type[Parameters], lowest: bool = False
+) -> Callable[[Fit], Fit]:
     """Register a fit function under a name and version."""
 
     def register(fit: Fit) -> Fit:
         if (name, version) in _METHODS:
             raise ValueError(f"method {name}@{version} is registered twice")
-        _METHODS[name, version] = Method(name, version, n_dimensions, parameters, fit)
+        _METHODS[name, version] = Method(name, version, n_dimensions, parameters, fit, lowest)
         return fit
 
     return register

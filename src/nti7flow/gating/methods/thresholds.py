@@ -160,7 +160,7 @@ def _valleys(histogram: Histogram, density: Floats, modes: list[int], window: tu
         if first >= last:
             continue
         lower_mode = min(density[modes[: i + 1]].max(), density[modes[i + 1 :]].max())
-        middle, bottom = _floor(density, first, last, lower_mode)
+        middle, bottom = valley_floor(density, first, last, lower_mode)
         n_below = int(cumulative[bottom])
         n_above = histogram.n_events - n_below
         valleys.append(_Valley(below, above, middle, float(density[bottom] / lower_mode), n_below, n_above))
@@ -188,7 +188,7 @@ def _window(axis: Axis, window: tuple[float | None, float | None]) -> tuple[int,
     return first, last
 
 
-def _floor(density: Floats, first: int, last: int, lower_mode: float) -> tuple[float, int]:
+def valley_floor(density: Floats, first: int, last: int, lower_mode: float) -> tuple[float, int]:
     """Middle of the valley floor between two bins, and the bin of the minimum.
 
     The floor is where the density stays within 2 % of the lower mode of its minimum: in an empty valley the minimum
