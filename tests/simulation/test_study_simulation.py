@@ -308,7 +308,7 @@ def test_impossible_studies(tmp_path, options, message):
 def test_a_folder_with_something_in_it_is_refused(tmp_path):
     (tmp_path / "thesis.txt").write_text("irreplaceable")
     for place in (tmp_path, tmp_path / "thesis.txt"):
-        with pytest.raises(ConfigError, match="is (there already and not empty|a file); name a new folder"):
+        with pytest.raises(ConfigError, match=r"is (there already and not empty|a file); name a new folder"):
             simulate_study(place, subjects=1, events=1000, panel="tbnk")
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 

@@ -35,8 +35,8 @@ from nti7flow.simulation import (
     simulate_tube,
 )
 from nti7flow.simulation.cells import draw_cells
+from nti7flow.simulation.preparation import tube_particles
 from nti7flow.simulation.trial import simulate_trial
-from nti7flow.simulation.tube import tube_particles
 
 N_TUBES = 240
 #: Disjoint, and together all cells and beads.

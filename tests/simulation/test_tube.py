@@ -20,7 +20,8 @@ from nti7flow.simulation import (
     draw_donor,
     simulate_tube,
 )
-from nti7flow.simulation.tube import TIME_STEP_S, tube_particles
+from nti7flow.simulation.preparation import tube_particles
+from nti7flow.simulation.tube import TIME_STEP_S
 
 TOP = 262_143
 #: Nothing but the cells, one at a time.

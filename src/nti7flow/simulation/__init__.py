@@ -4,6 +4,7 @@ from nti7flow.simulation.blood import CELL_TYPES, HEALTHY, POPULATIONS
 from nti7flow.simulation.cells import CellState, Donor, draw_donor
 from nti7flow.simulation.flow import Clog, Flow
 from nti7flow.simulation.panels import TBNK_CANTO, TCELL_FORTESSA
+from nti7flow.simulation.preparation import Preparation, Stop
 from nti7flow.simulation.study import (
     SimulatedStudy,
     StudyPlan,
@@ -12,7 +13,7 @@ from nti7flow.simulation.study import (
     simulate_study,
     write_study,
 )
-from nti7flow.simulation.tube import Preparation, SimulatedTube, Stop, simulate_tube
+from nti7flow.simulation.tube import SimulatedTube, simulate_tube
 
 __all__ = [
     "CELL_TYPES",

@@ -12,7 +12,7 @@ from nti7flow.errors import ConfigError
 from nti7flow.simulation.cytometer import Cytometer
 from nti7flow.simulation.flow import Clog
 from nti7flow.simulation.laboratory import TubePlan
-from nti7flow.simulation.tube import BEADS, Stop, tube_particles
+from nti7flow.simulation.preparation import BEADS, Stop, tube_particles
 
 
 @dataclass(frozen=True, slots=True)

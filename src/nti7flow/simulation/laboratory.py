@@ -17,8 +17,8 @@ from nti7flow.simulation.clinic import TIME_ZONE
 from nti7flow.simulation.cytometer import Cytometer
 from nti7flow.simulation.flow import Clog, Flow
 from nti7flow.simulation.panels import TBNK_CANTO, TCELL_FORTESSA, day_of, lot_of
+from nti7flow.simulation.preparation import Preparation, Stop, tube_particles
 from nti7flow.simulation.trial import BloodDraw, SimulatedTrial
-from nti7flow.simulation.tube import Preparation, Stop, tube_particles
 
 #: Instrument and stains of each panel.
 CYTOMETERS: Mapping[str, Cytometer] = {"tbnk": TBNK_CANTO, "tcell": TCELL_FORTESSA}
