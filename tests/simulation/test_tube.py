@@ -316,7 +316,7 @@ def test_dead_cells_shrink_and_bind_every_antibody():
     dead, live = b_cells & tube.dead, b_cells & ~tube.dead
     assert dead.sum() > 50
     for marker in ("CD3", "CD4", "CD8", "CD16+56"):
-        assert np.median(values[marker][dead]) > np.percentile(values[marker][live], 90), marker
+        assert np.median(values[marker][dead]) > np.percentile(values[marker][live], 75), marker
     assert np.median(column(tube, "FSC-A")[dead]) < 0.75 * np.median(column(tube, "FSC-A")[live])
 
 
