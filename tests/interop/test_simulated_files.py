@@ -14,7 +14,7 @@ import pytest
 
 import nti7flow as nf
 from nti7flow.events.spillover import spillover_for
-from nti7flow.simulation import plan_study, simulate_study, simulate_tube, write_study
+from nti7flow.simulation import plan_study, simulate_study, write_study
 
 TOP = 262_143
 TIME_STEP_S = 0.001
@@ -66,16 +66,7 @@ def scale_values(sample):
 def test_files_hold_the_events_that_were_simulated(tubes):
     first = {plan.panel: (plan, sample) for plan, sample in reversed(tubes)}
     for plan, sample in first.values():
-        made = simulate_tube(
-            np.random.default_rng(plan.seed),
-            cells_per_ul=plan.cells_per_ul,
-            stop=plan.stop,
-            cytometer=plan.cytometer,
-            donor=plan.donor,
-            state=plan.state,
-            preparation=plan.preparation,
-            flow=plan.flow,
-        )
+        made = plan.simulate()
         # Whole numbers below 2**24: single precision holds every one of them.
         assert np.array_equal(sample.events, made.events), plan.sample
         assert detectors(sample) == list(made.detectors)

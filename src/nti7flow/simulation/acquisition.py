@@ -74,7 +74,8 @@ def acquire(
     """Draw the suspension until the stop rule is met; events, volume drawn, and the rule."""
     carried = _carry_over(rng, bench, flow)
     usable = bench.preparation.suspension_ul - DEAD_VOLUME_UL
-    particles = np.array([tube_particles(cells_per_ul, bench.preparation)[name] for name in TYPES])
+    in_tube = tube_particles(cells_per_ul, bench.preparation)
+    particles = np.array([in_tube[name] for name in TYPES])
     # Two particles share some of the pulses: fewer pulses than particles.
     pulses_per_ul = particles.sum() / bench.preparation.suspension_ul / (1 + bench.preparation.doublets)
     weights = particles / particles.sum()
@@ -99,12 +100,12 @@ def _end(events: Events, stop: Stop, stream: Stream, volume: float, usable: floa
     """Say where it ends (events, volume drawn, and by which rule), or None if more must be drawn first."""
     limit_ul = usable
     if stop.seconds is not None:
-        limit_ul = min(usable, stream.volume_at(stop.seconds - DELAY_S))
+        limit_ul = min(usable, float(stream.volume_at(stop.seconds - DELAY_S)))
     elif stop.volume_ul is not None:
         limit_ul = min(usable, stop.volume_ul)
     # Not beyond what is drawn yet: there only cells carried over would be found.
     known_ul = min(limit_ul, volume)
-    within = int(np.searchsorted(events.seconds, stream.seconds_at(np.array([known_ul]))[0], side="right"))
+    within = int(np.searchsorted(events.seconds, float(stream.seconds_at(known_ul)), side="right"))
     counted = np.ones(len(events.kinds), np.int64) if stop.beads is None else events.kinds == BEAD
     wanted = stop.events if stop.events is not None else stop.beads
     if wanted is not None:
@@ -123,8 +124,7 @@ def _carry_over(rng: np.random.Generator, bench: Bench, flow: Flow) -> Events:
     healthy = tube_particles(HEALTHY, replace(bench.preparation, beads=0.0, debris_per_ul=0.0, ghosts_per_ul=0.0))
     weights = np.array([healthy[name] for name in TYPES])
     seconds = np.sort(rng.exponential(_WASH_OUT_S, n))
-    volumes = np.interp(seconds, bench.stream.seconds, bench.stream.volume_ul)
-    events = _measure(rng, other, weights / weights.sum(), volumes)
+    events = _measure(rng, other, weights / weights.sum(), bench.stream.volume_at(seconds))
     events.carried[:] = True
     return events
 
@@ -150,7 +150,7 @@ def _measure(rng: np.random.Generator, bench: Bench, weights: Floats, volumes: F
     forward, sideways = (gain * collected for gain in cytometer.scatter_gain)
     area, height, side = area * forward, height * forward, side * sideways
     kept = area > cytometer.threshold
-    pd1 = np.asarray(first.copies[:, [marker == "PD1" for marker in cytometer.markers]] > 0).sum(axis=1) > 0
+    pd1 = np.any(first.copies[:, [marker == "PD1" for marker in cytometer.markers]] > 0, axis=1)
     both = first.joined(second, paired).take(kept)
     light = fluorescence(rng, cytometer, both, staining=bench.staining, collected=collected[kept])
     area, height, side = area[kept], height[kept], side[kept]

@@ -8,9 +8,12 @@ finds none of its own assumptions in them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from nti7flow.simulation.cells import KI67, Antigen, CellType
 from nti7flow.simulation.tcells import T_CELL_TYPES, lymphocyte
+
+Number = TypeVar("Number", int, float)
 
 _NK = {
     "CD45RA": Antigen(50, 5, 0.14),
@@ -242,6 +245,12 @@ POPULATIONS: Mapping[str, tuple[str, ...]] = {
     "eosinophils": ("eosinophils",),
     "basophils": ("basophils",),
 }
+
+
+def by_population(amounts: Mapping[str, Number]) -> dict[str, Number]:
+    """Add up amounts by cell type for each of `POPULATIONS`; a type that is not named has none."""
+    return {name: sum((amounts[kind] for kind in types if kind in amounts), 0) for name, types in POPULATIONS.items()}
+
 
 #: A healthy adult, cells/µL. Debris is not of the blood but of the lysis: see `tube`.
 HEALTHY: Mapping[str, float] = {

@@ -59,6 +59,8 @@ class BloodDraw:
         Age of the specimen when it is stained.
     tcell : bool
         Whether a T-cell tube is stained as well.
+    timepoint : str or None
+        ``pre-dose`` or ``post-dose`` on a dosing day.
     note : str
         What the lab might write in its sheet.
     """
@@ -73,6 +75,7 @@ class BloodDraw:
     state: CellState = field(hash=False)
     hours_to_stain: float
     tcell: bool
+    timepoint: str | None = None
     note: str = ""
 
 
@@ -157,6 +160,7 @@ class Clinic:
             state=self._state(collected_at),
             hours_to_stain=round(appointment.hours_to_stain * 60) / 60,
             tcell=appointment.tcell,
+            timepoint=_timepoint(placed),
             note=appointment.note,
         )
         self.draws.append(draw)
@@ -166,7 +170,7 @@ class Clinic:
             subject=draw.subject,
             collected_at=collected_at,
             calibration=calibration_factor(self._seed, collected_at.date()),
-            timepoint=_timepoint(placed),
+            timepoint=draw.timepoint,
         )
         return draw
 

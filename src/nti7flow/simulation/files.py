@@ -17,8 +17,6 @@ from nti7flow.events.fcs import write_events
 from nti7flow.simulation.laboratory import TubePlan
 from nti7flow.simulation.tube import TIME_STEP_S, SimulatedTube
 
-_RANGE = "262144"
-
 
 def write_tube(path: Path, tube: SimulatedTube, plan: TubePlan) -> None:
     """Write a tube as FCS 3.1, with the keywords that a cytometer writes."""

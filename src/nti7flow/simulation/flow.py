@@ -74,13 +74,13 @@ class Stream:
     volume_ul: Floats
     light: Floats
 
-    def seconds_at(self, volume_ul: Floats) -> Floats:
+    def seconds_at(self, volume_ul: Floats | float) -> Floats:
         """When each volume has passed."""
         return np.asarray(np.interp(volume_ul, self.volume_ul, self.seconds))
 
-    def volume_at(self, seconds: float) -> float:
-        """Volume that has passed at a moment, microlitres."""
-        return float(np.interp(seconds, self.seconds, self.volume_ul))
+    def volume_at(self, seconds: Floats | float) -> Floats:
+        """Volume that has passed at each moment, microlitres."""
+        return np.asarray(np.interp(seconds, self.seconds, self.volume_ul))
 
     def light_at(self, seconds: Floats) -> Floats:
         """Share of the light collected at each moment."""

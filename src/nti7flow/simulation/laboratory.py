@@ -19,6 +19,7 @@ from nti7flow.simulation.flow import Clog, Flow
 from nti7flow.simulation.panels import TBNK_CANTO, TCELL_FORTESSA, day_of, lot_of
 from nti7flow.simulation.preparation import Preparation, Stop, tube_particles
 from nti7flow.simulation.trial import BloodDraw, SimulatedTrial
+from nti7flow.simulation.tube import SimulatedTube, simulate_tube
 
 #: Instrument and stains of each panel.
 CYTOMETERS: Mapping[str, Cytometer] = {"tbnk": TBNK_CANTO, "tcell": TCELL_FORTESSA}
@@ -97,6 +98,19 @@ class TubePlan:
         """Path relative to the study."""
         return f"tubes/{self.sample}.fcs"
 
+    def simulate(self) -> SimulatedTube:
+        """Make the tube."""
+        return simulate_tube(
+            np.random.default_rng(self.seed),
+            cells_per_ul=self.cells_per_ul,
+            stop=self.stop,
+            cytometer=self.cytometer,
+            donor=self.donor,
+            state=self.state,
+            preparation=self.preparation,
+            flow=self.flow,
+        )
+
 
 @dataclass(frozen=True)
 class Laboratory:
@@ -161,7 +175,6 @@ class Laboratory:
                     yield self._patient(panel, batch, draw)
 
     def _patient(self, panel: str, batch: str, draw: BloodDraw) -> TubePlan:
-        given = [dose.given_at for dose in self.trial.doses if dose.subject == draw.subject]
         return self._plan(
             f"{draw.specimen}_{panel}",
             panel,
@@ -169,7 +182,6 @@ class Laboratory:
             draw,
             role="patient",
             donor=self._donor(draw.subject),
-            timepoint=_timepoint(draw.collected_at, given),
             events=self.events[panel],
         )
 
@@ -187,7 +199,6 @@ class Laboratory:
                 draw,
                 role=f"fmo:{labels[left_out]}" if left_out else "control",
                 donor=self._donor(""),
-                timepoint="",
                 events=self.control_events[panel],
                 left_out=left_out,
             )
@@ -225,7 +236,6 @@ class Laboratory:
         *,
         role: str,
         donor: Donor,
-        timepoint: str,
         events: int,
         left_out: str = "",
     ) -> TubePlan:
@@ -260,7 +270,7 @@ class Laboratory:
             collected_at=draw.collected_at,
             stained_at=stained_at,
             acquired_at=acquired_at,
-            timepoint=timepoint,
+            timepoint=draw.timepoint or "",
             cells_per_ul=draw.cells_per_ul,
             donor=donor,
             state=draw.state,
@@ -323,14 +333,6 @@ def _taken_up(day: date) -> date:
 def _number(name: str) -> int:
     """Return a number for a name, as a seed: independent of what other names there are."""
     return zlib.crc32(name.encode())
-
-
-def _timepoint(collected_at: datetime, given: Iterable[object]) -> str:
-    """Say on which side of a dose of the same day a draw lies."""
-    for moment in given:
-        if isinstance(moment, datetime) and moment.date() == collected_at.date():
-            return "pre-dose" if collected_at < moment else "post-dose"
-    return ""
 
 
 def _stop(rng: np.random.Generator, events: int, shares: tuple[float, ...]) -> Stop:

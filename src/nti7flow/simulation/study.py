@@ -15,13 +15,12 @@ import numpy as np
 
 from nti7flow.errors import ConfigError, Nti7flowError, did_you_mean
 from nti7flow.simulation.awkward import AWKWARD_COLUMNS, AwkwardCase, make_awkward
-from nti7flow.simulation.blood import POPULATIONS
+from nti7flow.simulation.blood import by_population
 from nti7flow.simulation.files import digits, write_csv, write_labels, write_tube
 from nti7flow.simulation.laboratory import CYTOMETERS, Laboratory, TubePlan
 from nti7flow.simulation.sample_patients import simulate_sample_trial
 from nti7flow.simulation.sheets import write_sheets
 from nti7flow.simulation.trial import SimulatedTrial, simulate_trial
-from nti7flow.simulation.tube import simulate_tube
 
 PANELS = ("tbnk", "tcell", "both")
 _FEWEST_EVENTS, _MOST_SUBJECTS = 1_000, 1_000
@@ -213,16 +212,7 @@ class _Made:
 
 
 def _make(out: Path, plan: TubePlan) -> _Made:
-    tube = simulate_tube(
-        np.random.default_rng(plan.seed),
-        cells_per_ul=plan.cells_per_ul,
-        stop=plan.stop,
-        cytometer=plan.cytometer,
-        donor=plan.donor,
-        state=plan.state,
-        preparation=plan.preparation,
-        flow=plan.flow,
-    )
+    tube = plan.simulate()
     write_tube(out / plan.file, tube, plan)
     write_labels(out / "truth" / "labels" / f"{plan.sample}.parquet", tube)
     return _Made(
@@ -281,8 +271,8 @@ def _concentrations(plan: StudyPlan) -> Iterator[tuple[object, ...]]:
     per_ul = {draw.specimen: draw.cells_per_ul for draw in plan.trial.draws}
     per_ul = {tube.specimen: tube.cells_per_ul for tube in plan.tubes if not tube.subject} | per_ul
     for specimen, cells in per_ul.items():
-        for population, types in POPULATIONS.items():
-            yield specimen, population, digits(sum(cells.get(name, 0.0) for name in types))
+        for population, per_ul_of_it in by_population(cells).items():
+            yield specimen, population, digits(per_ul_of_it)
 
 
 _TUBE_COLUMNS = (

@@ -25,7 +25,7 @@ from nti7flow.simulation.acquisition import (
     Events,
     acquire,
 )
-from nti7flow.simulation.blood import CELL_TYPES, HEALTHY, POPULATIONS
+from nti7flow.simulation.blood import CELL_TYPES, HEALTHY, by_population
 from nti7flow.simulation.cells import CellState, Donor, Flags, Floats
 from nti7flow.simulation.cytometer import Cytometer
 from nti7flow.simulation.flow import Flow, run_stream
@@ -89,24 +89,22 @@ class SimulatedTube:
     def counts(self) -> dict[str, int]:
         """Count events by label, and of populations that a perfect gating would count: single live cells."""
         single = _tally(self.cell_types[np.isin(self.labels, _LEAVES)])
-        counts = {name: sum(single.get(kind, 0) for kind in types) for name, types in POPULATIONS.items()}
         labels = _tally(self.labels)
         others = ("debris", DEAD, DOUBLETS, BEADS, BEAD_DOUBLETS, CARRY_OVER)
-        return counts | {name: labels.get(name, 0) for name in others}
+        return by_population(single) | {name: labels.get(name, 0) for name in others}
 
     def cells(self) -> dict[str, int]:
         """Cells on file of each population, and beads: dead ones and both of a doublet counted, the tube before not."""
         own = self.labels != CARRY_OVER
         passed = _tally(np.concatenate([self.cell_types[own], self.partners[own]]))
-        counts = {name: sum(passed.get(kind, 0) for kind in types) for name, types in POPULATIONS.items()}
-        return counts | {BEADS: passed.get(BEADS, 0)}
+        return by_population(passed) | {BEADS: passed.get(BEADS, 0)}
 
     def expected(self) -> dict[str, float]:
         """Cells that `cells` counts on average, given the volumes: truth free of the luck of the draw."""
         drawn = self.acquired_ul / self.preparation.suspension_ul
         particles = tube_particles(self.cells_per_ul, self.preparation)
-        expected = {name: sum(particles[t] for t in types) * drawn for name, types in POPULATIONS.items()}
-        return expected | {BEADS: particles[BEADS] * drawn}
+        amounts = by_population(particles) | {BEADS: particles[BEADS]}
+        return {name: amount * drawn for name, amount in amounts.items()}
 
 
 def _tally(names: NDArray[np.str_]) -> dict[str, int]:
@@ -166,7 +164,7 @@ def simulate_tube(
     stream = run_stream(rng, flow, preparation.suspension_ul)
     bench = Bench(cytometer, donor or Donor(), state or CellState(), preparation, staining, stream)
     recorded, acquired_ul, stopped_by = acquire(rng, bench, cells_per_ul, stop, flow)
-    seconds = float(stream.seconds_at(np.array([acquired_ul]))[0])
+    seconds = float(stream.seconds_at(acquired_ul))
     columns = [recorded.values, np.rint((recorded.seconds + DELAY_S) / TIME_STEP_S)]
     names = np.array([*TYPES, ""])
     return SimulatedTube(

@@ -108,7 +108,7 @@ def timing(
     drawn = local_date(collected, zone)
     dates = [local_date(moment, zone) for _, moment in doses]
     # The draw has at least `fewest` and at most `most` doses behind it.
-    sides = [_side(collected, moment, zone) for _, moment in doses]
+    sides = [side_of(collected, moment, zone) for _, moment in doses]
     fewest = max((n for n, side in enumerate(sides, 1) if side == "after"), default=0)
     most = min((n for n, side in enumerate(sides) if side == "before"), default=len(doses))
     today = [n for n, day in enumerate(dates, 1) if day == drawn]
@@ -163,26 +163,29 @@ def _in_order(given: Sequence[tuple[int, date | datetime]], zone: ZoneInfo) -> l
     for (number, moment), (later, after) in itertools.combinations(doses, 2):
         if number == later:
             raise ValueError(f"two doses have the number {number}; number them in the order of time")
-        if _side(after, moment, zone) == "before":
+        if side_of(after, moment, zone) == "before":
             raise ValueError(f"dose {later} was given before dose {number}; number them in the order of time")
     return doses
 
 
-def _side(moment: date | datetime, dose: date | datetime, zone: ZoneInfo) -> Literal["before", "after"] | None:
-    """On which side of a dose a moment lies by date and clock; None where they do not tell."""
-    on, dosed_on = local_date(moment, zone), local_date(dose, zone)
-    if on != dosed_on:
-        return "before" if on < dosed_on else "after"
-    if not (isinstance(moment, datetime) and isinstance(dose, datetime)):
+def side_of(moment: date | datetime, other: date | datetime, zone: ZoneInfo) -> Literal["before", "after"] | None:
+    """Say on which side of another a moment lies by date and clock; None where they do not tell.
+
+    A date may be any time of that day where the patient is.
+    """
+    on, other_on = local_date(moment, zone), local_date(other, zone)
+    if on != other_on:
+        return "before" if on < other_on else "after"
+    if not (isinstance(moment, datetime) and isinstance(other, datetime)):
         return None
-    ours, theirs = _instants(moment, zone), _instants(dose, zone)
+    ours, theirs = instants(moment, zone), instants(other, zone)
     if max(ours) < min(theirs):
         return "before"
     return "after" if min(ours) > max(theirs) else None
 
 
-def _instants(moment: datetime, zone: ZoneInfo) -> set[datetime]:
-    """Instants that a clock reading can mean: two in the hour that the clock passes twice.
+def instants(moment: datetime, zone: ZoneInfo) -> set[datetime]:
+    """Return the instants that a clock reading can mean: two in the hour that the clock passes twice.
 
     In UTC, because Python compares two datetimes of one zone by their clocks and not by time.
     """

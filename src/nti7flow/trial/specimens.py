@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
-from nti7flow.trial.days import local_date
+from nti7flow.trial.days import instants, local_date, side_of
 from nti7flow.trial.form import Table
 from nti7flow.trial.samples import SampleRow
 
@@ -39,23 +39,8 @@ class Specimen:
 
 
 def surely_after(moment: date | datetime, other: date | datetime, zone: ZoneInfo) -> bool:
-    """Whether a moment is after another, as far as both are known.
-
-    A date may be any time of that day where the patient is; a time without offset is local, and in the hour that
-    the clock passes twice it is either of two.
-    """
-    day, other_day = local_date(moment, zone), local_date(other, zone)
-    if day != other_day:
-        return day > other_day
-    if not isinstance(moment, datetime) or not isinstance(other, datetime):
-        return False
-    return min(_instants(moment, zone)) > max(_instants(other, zone))
-
-
-def _instants(moment: datetime, zone: ZoneInfo) -> list[datetime]:
-    if moment.utcoffset() is not None:
-        return [moment.astimezone(UTC)]
-    return [moment.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)]
+    """Whether a moment is after another, as far as both are known."""
+    return side_of(moment, other, zone) == "after"
 
 
 def order_in_time(moment: date | datetime | None, zone: ZoneInfo) -> tuple[date, datetime]:
@@ -63,7 +48,7 @@ def order_in_time(moment: date | datetime | None, zone: ZoneInfo) -> tuple[date,
     if moment is None:
         return date.max, datetime.max.replace(tzinfo=UTC)
     start = moment if isinstance(moment, datetime) else datetime.combine(moment, time())
-    return local_date(moment, zone), min(_instants(start, zone))
+    return local_date(moment, zone), min(instants(start, zone))
 
 
 def specimens_of(rows: Iterable[SampleRow], zone: ZoneInfo) -> tuple[Specimen, ...]:
