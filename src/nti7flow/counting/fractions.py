@@ -20,7 +20,9 @@ from nti7flow.gating.strategy import (
 #: Population that percent_lymphocytes refers to.
 LYMPHOCYTES = "lymphocytes"
 #: Flags of a gate that make its count, and every count that rests on it, one for review.
-UNCERTAIN = frozenset({"unstable_gate", NOT_COMPENSATED, NOT_AN_ELLIPSOID})
+UNCERTAIN = frozenset({"unstable_gate", "outlying_gate", NOT_COMPENSATED, NOT_AN_ELLIPSOID})
+#: Flag of a count that would differ by much if gates lay where their spreads say they might.
+GATING_UNCERTAIN = "gating_uncertain"
 #: Parent, in the tables, of what is gated from all events.
 ROOT = "root"
 
@@ -42,6 +44,8 @@ class Count:
         What is to be known about the count, its own and what it inherits.
     severity : str
         The worst of its own gate, of all gates it rests on and of the sample: empty, info, review or invalid.
+    upper_limit : float or None
+        Of a population that is absent, how many events it may still have: what is found is background at most.
     """
 
     population: str
@@ -56,6 +60,7 @@ class Count:
     status: Status
     flags: tuple[str, ...]
     severity: Severity
+    upper_limit: float | None = None
 
 
 def count_populations(
@@ -96,9 +101,7 @@ def _count(population: Population, by_id: dict[str, Population], members: Member
     n_lymphocytes = _size(members, LYMPHOCYTES) if within and LYMPHOCYTES in by_id else None
     rests_on = list(_rests_on(population, by_id)) if inherits else [population]
     severities = [SEVERITY[p.status] for p in rests_on] + [_of_flags(p, population) for p in rests_on]
-    inherited = [
-        f"{p.id}:{flag}" for p in rests_on if p is not population for flag in p.flags if not flag.startswith("parent_")
-    ]
+    inherited = [f"{p.id}:{flag}" for p in rests_on if p is not population for flag in p.flags if _is_passed_on(flag)]
     path = "/".join(["", *(_step(p) for p in reversed(ancestors)), _step(population)])
     return Count(
         population=population.id,
@@ -110,10 +113,16 @@ def _count(population: Population, by_id: dict[str, Population], members: Member
         n_total=members.n_events,
         percent_parent=_percent(n_events, n_parent),
         percent_lymphocytes=_percent(n_events, n_lymphocytes),
+        upper_limit=None if n_events is None or population.status != "absent" else upper_limit(n_events),
         status=population.status,
         flags=tuple(dict.fromkeys((*population.flags, *inherited))),
         severity=max(severities, key=SEVERITY_ORDER.index),
     )
+
+
+def _is_passed_on(flag: str) -> bool:
+    """Whether a flag says anything of what rests on the population that has it."""
+    return flag != GATING_UNCERTAIN and not flag.startswith("parent_")
 
 
 def _step(population: Population) -> str:
@@ -129,6 +138,8 @@ def _of_flags(flagged: Population, counted: Population) -> Severity:
     """
     if UNCERTAIN.intersection(flagged.flags):
         return "review"
+    if GATING_UNCERTAIN in flagged.flags and flagged is counted:
+        return "review"  # worked out for each count by itself
     if "impure_gate" in flagged.flags:
         return "review" if flagged is counted else "info"
     return ""
@@ -151,6 +162,13 @@ def _rests_on(population: Population, by_id: dict[str, Population]) -> Iterator[
         seen.add(current.id)
         yield current
         waiting.extend(by_id[name] for name in current.needs)
+
+
+def upper_limit(n_events: int) -> float:
+    """Upper end of the exact 95 % interval of a Poisson count (Garwood, Biometrika 1936): 3.69 for 0, 5.57 for 1."""
+    from scipy.special import gammaincinv
+
+    return float(gammaincinv(n_events + 1, 0.975))
 
 
 def _size(members: Members, population: str | None) -> int | None:

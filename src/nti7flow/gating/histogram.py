@@ -77,6 +77,12 @@ class Histogram:
             raise ValueError("only histograms on the same axes can be merged")
         return Histogram(self.axes, self.counts + other.counts)
 
+    def coarser(self, factor: int) -> Histogram:
+        """Return the same counts in bins that are wider by a whole factor, which divides the number of bins."""
+        axes = tuple(Axis(a.name, a.low, a.high, a.n_bins // factor) for a in self.axes)
+        shape = tuple(n for axis in axes for n in (axis.n_bins, factor))
+        return Histogram(axes, self.counts.reshape(shape).sum(axis=tuple(range(1, len(shape), 2))))
+
     def resampled(self, rng: np.random.Generator) -> Histogram:
         """Return a bootstrap replicate: every bin drawn from a Poisson distribution around its count."""
         return Histogram(self.axes, rng.poisson(self.counts))

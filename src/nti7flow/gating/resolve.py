@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -20,12 +20,14 @@ from nti7flow.events.spillover import Spillover
 from nti7flow.events.transforms import Linear
 from nti7flow.gating.dimensions import Dimension
 from nti7flow.gating.fit import Fitted, GateFit, fit_gate, make_gate, make_replicates, seed_for, thresholds_of
-from nti7flow.gating.gates import BooleanGate, Gate, Operand, PolygonGate, RectangleGate
+from nti7flow.gating.gates import BooleanGate, Gate, Operand, PlacedGate, PolygonGate, RectangleGate
 from nti7flow.gating.histogram import Histogram, fit_axis
+from nti7flow.gating.lending import Own, Prior, shrink
 from nti7flow.gating.methods import find_method
 from nti7flow.gating.methods.registry import Parameters
 from nti7flow.gating.methods.thresholds import ValleyParameters
 from nti7flow.gating.scales import Scale, check_distinct, make_dimension, propose_scale, raw_dimensions, second_choices
+from nti7flow.gating.sensitivity import gating_sd
 from nti7flow.gating.specs import (
     BooleanSpec,
     FittedSpec,
@@ -40,6 +42,9 @@ from nti7flow.gating.values import DisplayValues
 
 #: No more events than the background explains with this probability: the population is absent, not hard to place.
 ABSENT_PROBABILITY = 0.99
+#: What may be left open of a count without a second look: this share of it, what counting itself leaves open (its
+#: square root), and a few events.
+SHARE, FEWEST = 0.05, 3
 
 
 @dataclass
@@ -54,6 +59,9 @@ class Resolution:
     populations: dict[str, Population] = field(default_factory=dict)
     fits: list[GateFit] = field(default_factory=list)
     scales: dict[str, Scale] = field(default_factory=dict)
+    own: dict[str, Fitted] = field(default_factory=dict)
+    priors: Mapping[str, Prior] = field(default_factory=dict)
+    gating_sd: dict[str, float] = field(default_factory=dict)
     _replicated: dict[tuple[str, ...], tuple[Histogram, tuple[Histogram, ...]]] = field(default_factory=dict)
 
     @classmethod
@@ -88,8 +96,23 @@ class Resolution:
         for spec in self.template.populations:
             if self.template.waves[spec.id] == wave:
                 self._add(*self._gate(spec, pooled.get(spec.id)))
+        if wave + 1 == self.template.n_waves:
+            self.judge()
         waiting = [s for s in self.template.populations if self.template.waves[s.id] == wave + 1 and pooled_scope(s)]
         return {s.id: summary for s in waiting if (summary := self._summary(s)) is not None}
+
+    def judge(self) -> None:
+        """Work out what the spreads of the gates leave open of every count, and flag those of which it is much.
+
+        Where gates lean on those of other samples that is how they are judged: they may waver where it does not matter.
+        """
+        spreads = {fit.population: fit.threshold_spread for fit in self.fits}
+        self.gating_sd = gating_sd(self.values, self.populations.values(), self.members, spreads)
+        for name, sd in self.gating_sd.items() if self.template.lenders else ():
+            rows = self.members.rows(name)
+            if rows is not None and sd > allowance(len(rows)):
+                population = self.populations[name]
+                self.populations[name] = replace(population, flags=(*population.flags, "gating_uncertain"))
 
     def strategy(self) -> GatingStrategy:
         """Return the concrete gates found so far."""
@@ -200,7 +223,9 @@ class Resolution:
         pooled: Fitted | None,
     ) -> tuple[Gate | None, Status, tuple[str, ...], GateFit]:
         step, reasons = gate, list[str]()
-        fitted = first = pooled if gate.scope != "sample" else self._fit(gate, dimensions, parent)
+        fitted = first = pooled if gate.scope != "sample" else self._own(spec.id, gate, dimensions, parent)
+        if (prior := self.priors.get(spec.id)) is not None:
+            return self._lean(spec, gate, dimensions, parent, first, prior)
         while fitted is None or not fitted.placement.placed:
             reasons.append(_why(step, fitted))
             if fitted is not None and fitted.placement.absent:
@@ -216,17 +241,72 @@ class Resolution:
             dimensions = self.dimensions(step)
             fitted = self._fit(step, dimensions, parent)
         placed = make_gate(fitted.placement, dimensions)
-        status, flags = "ok", (*fitted.flags, *second_choices(self.template.spec, self.sample.panel, step.dims))
+        own = tuple(flag for flag in fitted.flags if not (gate.borrow and flag == "unstable_gate"))
+        status, flags = "ok", (*own, *self._told(step=step))
         if step is not gate:
             status = "absent" if self._background_explains(placed, parent, step) else "fell_back"
             flags = (*flags, "population_absent" if status == "absent" else "gate_fell_back")
         return placed, status, flags, _row(spec, step, status, fitted, placed, reasons)
+
+    def _own(
+        self, population: str, gate: FittedSpec, dimensions: tuple[Dimension, ...], parent: str | None
+    ) -> Fitted | None:
+        """Fit a gate on this sample alone, or recall the fit that was made before others could lend."""
+        fitted = self.own.get(population)
+        if fitted is None:
+            fitted = self._fit(gate, dimensions, parent)
+        if gate.borrow and fitted is not None:
+            self.own[population] = fitted
+        return fitted
+
+    def _lean(
+        self,
+        spec: PopulationSpec,
+        gate: FittedSpec,
+        dimensions: tuple[Dimension, ...],
+        parent: str | None,
+        own: Fitted | None,
+        prior: Prior,
+    ) -> tuple[Gate | None, Status, tuple[str, ...], GateFit]:
+        """Place a gate between what this sample's data say and what other samples do."""
+        known = own if own is not None and own.placement.placed else None
+        found = shrink(None if known is None else Own(known.placement, known.spread), prior)
+        placed = make_gate(found.placement, dimensions)
+        status: Status = "ok" if found.weight >= 0.5 else "borrowed"
+        flags = (() if known is None else known.placement.flags) + self._told(step=gate)
+        if found.far and self._matters(placed, make_gate(prior.placement, dimensions), parent):
+            flags = ("outlying_gate", *flags)
+        if known is None and (reference := _known_negative(gate)) and self._explained(placed, parent, reference):
+            status, flags = "absent", ("population_absent", *flags)
+        row = _row(spec, gate, status, own, placed, [] if known is not None else [_why(gate, own)])
+        diagnostics = {
+            "leans_on": prior.source,
+            "n_lenders": prior.n_lenders,
+            "weight_own": round(found.weight, 3),
+            "distance_from_others": None if math.isnan(found.distance) else round(found.distance, 2),
+        }
+        return (
+            placed,
+            status,
+            flags,
+            replace(row, threshold_spread=found.spread, diagnostics={**row.diagnostics, **diagnostics}),
+        )
+
+    def _matters(self, gate: PlacedGate, other: PlacedGate, parent: str | None) -> bool:
+        """Whether it makes a difference to the count which of two gates is taken."""
+        (n, _), (n_other, _) = self._count(gate, parent), self._count(other, parent)
+        return abs(n - n_other) > allowance(n)
+
+    def _told(self, *, step: FittedSpec) -> tuple[str, ...]:
+        return second_choices(self.template.spec, self.sample.panel, step.dims)
 
     def _fit(self, gate: FittedSpec, dimensions: tuple[Dimension, ...], parent: str | None) -> Fitted | None:
         """Fit a gate on this sample alone. Gates on the same events and axes share a histogram and its replicates."""
         fitted_on = gate.fit_on if gate.fit_on is not None else parent
         detectors = (dimension.detector for dimension in dimensions)
         key = (fitted_on or "", *detectors, *(("raw", gate.method) if gate.raw else ()))
+        if (coarser := find_method(gate.method).coarser) > 1:
+            key = (*key, f"coarser {coarser}")
         if key not in self._replicated:
             histogram = self._histogram(gate, dimensions, parent)
             if histogram is None:
@@ -244,7 +324,7 @@ class Resolution:
             return Histogram.of(values.min(axis=1, keepdims=True), [fit_axis("lowest", 1)])
         # Named by the template, not by the panel: samples that spell a marker differently still merge.
         axes = [fit_axis(marker, len(dimensions)) for marker in gate.dims]
-        return Histogram.of(values, axes)
+        return Histogram.of(values, axes).coarser(find_method(gate.method).coarser)
 
     def _summary(self, spec: PopulationSpec) -> Summary | None:
         """Summary for a pooled fit; None where this sample has nothing to give to it."""
@@ -259,16 +339,20 @@ class Resolution:
         histogram = self._histogram(gate, dimensions, self._parent(spec))
         return None if histogram is None else Summary(histogram, dimensions)
 
-    def _background_explains(self, gate: RectangleGate | PolygonGate, parent: str | None, fallback: FittedSpec) -> bool:
+    def _background_explains(self, gate: PlacedGate, parent: str | None, fallback: FittedSpec) -> bool:
         """Whether the events in a fallback gate are no more than its reference population lets expect.
 
         The reference (``fit_on`` of the fallback) is known to be negative; the share of it that lies in the gate, taken
         at its upper bound (n + 1) / (N + 1), is the background rate.
         """
-        if fallback.fit_on is None:
+        return fallback.fit_on is not None and self._explained(gate, parent, fallback.fit_on)
+
+    def _explained(self, gate: PlacedGate, parent: str | None, reference: str) -> bool:
+        """Whether the events in a gate are no more than a population known to be negative lets expect."""
+        if self.members.rows(reference) is None:
             return False
         n_inside, n_parent = self._count(gate, parent)
-        n_background, n_reference = self._count(gate, fallback.fit_on)
+        n_background, n_reference = self._count(gate, reference)
         expected = n_parent * (n_background + 1) / (n_reference + 1)
         return n_inside <= _poisson_quantile(ABSENT_PROBABILITY, expected)
 
@@ -327,6 +411,17 @@ def _why(gate: FittedSpec, fitted: Fitted | None) -> str:
         return fitted.placement.reason
     nothing = f"no population {gate.fit_on}" if gate.scope == "sample" else "no sample of the group"
     return f"{nothing} to fit it on"
+
+
+def allowance(n_events: int) -> float:
+    """Events that may be in doubt, of so many, before a person should look."""
+    return max(SHARE * n_events, math.sqrt(n_events), FEWEST)
+
+
+def _known_negative(gate: FittedSpec) -> str | None:
+    """Return the population known to be negative that a fallback is fitted on."""
+    fallback = gate.on_failure
+    return fallback.fit_on if isinstance(fallback, FittedSpec) else None
 
 
 def _row(

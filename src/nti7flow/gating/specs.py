@@ -18,6 +18,7 @@ from pydantic import (
 
 from nti7flow.errors import ConfigError, did_you_mean
 from nti7flow.events.transforms import Arcsinh, Linear, Log, Logicle, Transform
+from nti7flow.gating.lending import Lender
 from nti7flow.gating.methods import find_method
 from nti7flow.gating.methods.registry import Parameters
 from nti7flow.gating.yaml_source import explain
@@ -37,7 +38,8 @@ class Spec(BaseModel):
     @model_serializer(mode="wrap")
     def _without_news(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what templates could not say at first, where they do not say it: their hashes stay."""
-        return {key: value for key, value in serialize(self).items() if not (key == "raw" and value is False)}
+        news = {"raw": False, "borrow": ()}
+        return {key: value for key, value in serialize(self).items() if key not in news or value not in (news[key], [])}
 
 
 class ScaleSpec(Spec):
@@ -83,6 +85,11 @@ class FittedSpec(Spec):
     raw: bool = Field(False, description=RAW_MEANING)
     fit_on: Identifier | None = Field(None, description="Population whose events are fitted; the parent by default.")
     scope: Scope = Field("sample", description="Whose events are pooled for the fit.")
+    borrow: tuple[Lender, ...] = Field(
+        (),
+        description="On what a threshold leans that this sample's own data place badly, or not at all: on those of its "
+        "batch, and of earlier visits of its subject.",
+    )
     params: dict[str, Any] = Field({}, description="Parameters of the method.")
     tolerance: float = Field(
         0.05,
@@ -112,6 +119,10 @@ class FittedSpec(Spec):
     def _poolable(self) -> FittedSpec:
         if isinstance(self.on_failure, FittedSpec) and self.on_failure.scope != "sample":
             raise ValueError("a fallback is fitted on the sample alone; only the first method can have a scope")
+        if self.borrow and (self.scope != "sample" or self.raw or self.or_dims):
+            raise ValueError("borrow goes with a gate that every sample fits alone on the same compensated dims")
+        if isinstance(self.on_failure, FittedSpec) and self.on_failure.borrow:
+            raise ValueError("a fallback does not borrow; the first method can")
         if self.scope != "sample" and self.raw:
             raise ValueError("a raw scale is the sample's own; raw goes with scope: sample only")
         if self.scope != "sample" and self.or_dims:

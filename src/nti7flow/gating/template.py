@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from nti7flow.errors import ConfigError, did_you_mean
+from nti7flow.gating.lending import Lender
 from nti7flow.gating.specs import BooleanSpec, FittedSpec, FixedSpec, PopulationSpec, SameAsSpec, Scope, TemplateSpec
 from nti7flow.gating.yaml_source import Source, plain, read_yaml
 
@@ -70,6 +72,11 @@ class GatingTemplate:
     def n_waves(self) -> int:
         """How many times every sample is visited; one unless fits are pooled."""
         return max(self.waves.values()) + 1
+
+    @cached_property
+    def lenders(self) -> dict[str, tuple[Lender, ...]]:
+        """Populations whose gates lean on those of other samples, and on whose."""
+        return {p.id: p.gate.borrow for p in self.populations if isinstance(p.gate, FittedSpec) and p.gate.borrow}
 
     def __repr__(self) -> str:
         rows = "\n".join(f"  {p.parent or 'all events':<22} > {p.id:<18} {p.label}" for p in self.populations)
@@ -143,11 +150,23 @@ def _problems(source: Source) -> Iterator[str]:
                 key = "parent" if name == population.parent else "gate"
                 hint = did_you_mean(name, ids)
                 yield source.problem(("populations", i, key), f"{who}: no population '{name}'.{hint}")
+    pooled = [i for i, item in enumerate(written) if _says(item, "scope") not in (None, "sample")]
+    if pooled and any(_says(item, "borrow") for item in written):
+        yield source.problem(
+            ("populations", pooled[0], "gate"),
+            "scope and borrow do not go together in one template; choose one of them.",
+        )
     if "root" in ids:
         yield source.problem(("populations", ids.index("root")), "'root' means all events and cannot be an id.")
     if circle := [name for name in direct if name in _behind(name, direct)]:
         here = ("populations", ids.index(circle[0]))
         yield source.problem(here, f"these populations depend on each other: {', '.join(circle)}.")
+
+
+def _says(item: Mapping[str, Any], key: str) -> Any:
+    """Return what a population as written says of its gate."""
+    gate = item.get("gate")
+    return gate.get(key) if isinstance(gate, dict) else None
 
 
 def _behind(name: str, direct: Mapping[str, set[str]]) -> set[str]:

@@ -12,13 +12,14 @@ from typing import Any
 
 from nti7flow.errors import Nti7flowError
 from nti7flow.gating.fit import Fitted, seed_for
+from nti7flow.gating.lending import LEAST_LENDERS, Own, Place, Prior, make_priors
 from nti7flow.gating.resolve import fit_pooled
 from nti7flow.gating.scales import merge_scales
 from nti7flow.gating.specs import FittedSpec
 from nti7flow.gating.template import GatingTemplate, pooled_scope
 from nti7flow.study.by_strategy import assign, gate_by_strategy
 from nti7flow.study.plan import Plan, Tube
-from nti7flow.study.tube import GatedTube, Progress, RefusedTube, gate_wave, propose
+from nti7flow.study.tube import GatedTube, OwnGates, Progress, RefusedTube, gate_lent, gate_wave, own_gates, propose
 
 Outcome = GatedTube | RefusedTube
 Done = Callable[[Tube], None]
@@ -44,12 +45,14 @@ def gate_tubes(plan: Plan, *, jobs: int = 1, done: Done = lambda tube: None) -> 
         plan = plan.light  # it goes to a worker with every tube
         progress: dict[str, Progress | RefusedTube] = {tube.sample: Progress() for tube in tubes}
         pooled = [t for t in tubes if plan.templates[t.template].n_waves > 1]
-        _agree_on_scales(plan, pooled, progress, run)
+        lending = lending_tubes(plan, tubes)
+        _agree_on_scales(plan, [*pooled, *lending], progress, run)
+        lent = _lend(plan, lending, progress, run)
         last = max((plan.templates[t.template].n_waves for t in tubes), default=1) - 1
         fitted: dict[str, dict[str, Fitted]] = {}
         for wave in range(last):
             _middle_wave(plan, pooled, wave, progress, fitted, run)
-        yield from _last_wave(plan, tubes, progress, fitted, run, done)
+        yield from _last_wave(plan, tubes, progress, fitted, lent, run, done)
 
 
 Run = Callable[[Callable[..., Any], Iterable[tuple[Any, ...]]], Iterator[Any]]
@@ -140,16 +143,68 @@ def _last_wave(
     tubes: Sequence[Tube],
     progress: dict[str, Progress | RefusedTube],
     fitted: dict[str, dict[str, Fitted]],
+    lent: dict[str, tuple[OwnGates, dict[str, Prior]]],
     run: Run,
     done: Done,
 ) -> Iterator[Outcome]:
     refused = {name: state for name, state in progress.items() if isinstance(state, RefusedTube)}
     active = [t for t in tubes if t.sample not in refused]
+    alone = [t for t in active if t.sample not in lent]
     calls = [
-        (plan, t, plan.templates[t.template].n_waves - 1, progress[t.sample], fitted.get(t.sample, {})) for t in active
+        (plan, t, plan.templates[t.template].n_waves - 1, progress[t.sample], fitted.get(t.sample, {})) for t in alone
     ]
     results = iter(run(gate_wave, calls))
+    leaning = iter(run(gate_lent, [(plan, t, *lent[t.sample]) for t in active if t.sample in lent]))
     for tube in tubes:
-        outcome = refused[tube.sample] if tube.sample in refused else next(results)
+        gated = leaning if tube.sample in lent else results
+        outcome = refused[tube.sample] if tube.sample in refused else next(gated)
         done(tube)
         yield outcome
+
+
+def lending_tubes(plan: Plan, tubes: Sequence[Tube]) -> list[Tube]:
+    """Tubes whose gates lean on each other: those of templates that say so, where there are enough of them."""
+    by_template: dict[str, list[Tube]] = {}
+    for tube in tubes:
+        if plan.templates[tube.template].lenders:
+            by_template.setdefault(tube.template, []).append(tube)
+    return [tube for members in by_template.values() if len(members) > LEAST_LENDERS for tube in members]
+
+
+def _lend(
+    plan: Plan, tubes: Sequence[Tube], progress: dict[str, Progress | RefusedTube], run: Run
+) -> dict[str, tuple[OwnGates, dict[str, Prior]]]:
+    """Gate tubes each by itself, and say for each what the others make of its gates."""
+    calls = [(plan, t, state.scales) for t in tubes if isinstance(state := progress[t.sample], Progress)]
+    owns: dict[str, OwnGates] = {}
+    for (_, tube, _), result in zip(calls, run(own_gates, calls), strict=True):
+        if isinstance(result, RefusedTube):
+            progress[tube.sample] = result
+        else:
+            owns[tube.sample] = result
+    lent: dict[str, tuple[OwnGates, dict[str, Prior]]] = {name: (own, {}) for name, own in owns.items()}
+    for reference in dict.fromkeys(tube.template for tube in tubes):
+        places = {t.sample: place_of(t) for t in tubes if t.template == reference and t.sample in owns}
+        for population, lenders in plan.templates[reference].lenders.items():
+            placed = {
+                name: Own(fitted.placement, fitted.spread)
+                for name in places
+                if (fitted := owns[name].fits.get(population)) is not None and fitted.placement.placed
+            }
+            for name, prior in make_priors(placed, places, lenders).items():
+                lent[name][1][population] = prior
+    return lent
+
+
+def place_of(tube: Tube) -> Place:
+    """Where a tube stands among the others of its study."""
+    row = tube.row
+    if row is None:
+        return Place()
+    drawn = row.collected_at
+    return Place(
+        batch=tube.batch,
+        subject=row.subject or "",
+        collected=None if drawn is None else float(drawn.toordinal()),
+        lends=row.role in ("patient", "control"),
+    )

@@ -73,7 +73,8 @@ def replay(run: Run, *, data: Path | None = None) -> ReplayReport:
         packed = pack_all(members)
         bits = run.bits(sample)
         for row in before:
-            now = row | counts[row["population"]]
+            # Runs made before a column was there do not have it.
+            now = row | {key: value for key, value in counts[row["population"]].items() if key in row}
             rows.append(now)
             if now != row or packed[row["population"]] != bits[row["population"]]:
                 differences.append(

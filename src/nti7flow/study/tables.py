@@ -63,6 +63,9 @@ COUNTS = Table(
         Column("n_total", "integer", "events", "Events in the tube."),
         Column("percent_parent", "number", "%", "n_events of n_parent; empty where undefined."),
         Column("percent_lymphocytes", "number", "%", "n_events of lymphocytes; empty for what is not within them."),
+        Column("upper_limit", "number", "events", "Where the population is absent: upper 95 % limit of its events."),
+        Column("gating_sd", "number", "events", "Gating uncertainty: standard deviation of n_events if every gate it "
+               "rests on lies where its spread says it might; empty where gates were not fitted."),
         Column("status", "text", "", "How the gate came about: ok, borrowed, fell_back, failed, absent, not_in_panel, "
                "not_interpretable."),
         Column("flags", "text", "", "What to know about the count, by semicolons; population:flag is inherited, "

@@ -20,6 +20,7 @@ from nti7flow.events.sample import Sample
 from nti7flow.events.spectrum import Matrix
 from nti7flow.events.spillover import Spillover, spillover_for
 from nti7flow.gating.fit import Fitted, GateFit
+from nti7flow.gating.lending import Prior
 from nti7flow.gating.picture import Panel2D, make_panels
 from nti7flow.gating.resolve import Resolution, Summary
 from nti7flow.gating.scales import Scale, propose_scales
@@ -48,6 +49,7 @@ class GatedTube:
     bits: Mapping[str, bytes | None]
     n_events: int
     stored: tuple[StoredCount, ...] | None = None
+    gating_sd: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,43 @@ def gate_wave(
         return refuse(plan, tube, error)
 
 
+@dataclass(frozen=True)
+class OwnGates:
+    """Gates that a tube's own data place, for others to lean on."""
+
+    scales: Mapping[str, Scale]
+    fits: Mapping[str, Fitted]
+
+
+def own_gates(plan: Plan, tube: Tube, scales: Mapping[str, Scale]) -> OwnGates | RefusedTube:
+    """Gate a tube by itself on scales that it shares with others."""
+    try:
+        resolution = _start(plan, tube, scales)
+        resolution.run_wave(0, {})
+        return OwnGates(scales, resolution.own)
+    except Exception as error:
+        return refuse(plan, tube, error)
+
+
+def gate_lent(plan: Plan, tube: Tube, own: OwnGates, priors: Mapping[str, Prior]) -> GatedTube | RefusedTube:
+    """Gate a tube by its own gates and by what others say of them."""
+    try:
+        resolution = _start(plan, tube, own.scales)
+        resolution.own.update(own.fits)
+        resolution.priors = priors
+        resolution.run_wave(0, {})
+        return _finish(tube, resolution)
+    except Exception as error:
+        return refuse(plan, tube, error)
+
+
+def _start(plan: Plan, tube: Tube, scales: Mapping[str, Scale]) -> Resolution:
+    sample, spillover = open_tube(plan, tube)
+    resolution = Resolution.start(plan.templates[tube.template], sample, spillover, name=tube.sample)
+    resolution.scales.update(scales)
+    return resolution
+
+
 def _resume(resolution: Resolution, progress: Progress) -> Resolution:
     resolution.scales.update(progress.scales)
     resolution.fits.extend(progress.fits)
@@ -162,7 +201,9 @@ def _pause(resolution: Resolution, summaries: Mapping[str, Summary]) -> Progress
 def _finish(tube: Tube, resolution: Resolution) -> GatedTube:
     strategy = resolution.strategy()
     gated = judge(tube, resolution.sample, strategy, resolution.members, matrix=resolution.spillover)
-    return replace(gated, fits=tuple(resolution.fits), panels=tuple(make_panels(resolution)))
+    return replace(
+        gated, fits=tuple(resolution.fits), panels=tuple(make_panels(resolution)), gating_sd=resolution.gating_sd
+    )
 
 
 def judge(
@@ -217,7 +258,10 @@ def unpack(bits: bytes | None, n_events: int) -> np.ndarray | None:
 
 def count_rows(gated: GatedTube) -> list[dict[str, Any]]:
     """Rows of the table ``counts``."""
-    return [_count_row(gated.tube, gated.strategy, count) for count in gated.counts]
+    return [
+        _count_row(gated.tube, gated.strategy, count) | {"gating_sd": gated.gating_sd.get(count.population)}
+        for count in gated.counts
+    ]
 
 
 def _count_row(tube: Tube, strategy: GatingStrategy, count: Count) -> dict[str, Any]:

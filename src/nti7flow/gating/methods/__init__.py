@@ -1,11 +1,12 @@
 """Methods that place gates. Importing this package registers them all."""
 
-from nti7flow.gating.methods import beads, cluster, singlets, thresholds
+from nti7flow.gating.methods import backgate, beads, cluster, singlets, thresholds
 from nti7flow.gating.methods.registry import Method, Placement, find_method, known_methods, method
 
 __all__ = [
     "Method",
     "Placement",
+    "backgate",
     "beads",
     "cluster",
     "find_method",

@@ -8,6 +8,7 @@ on how many events they hold: when lymphocytes become rare, their gate does not 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -121,7 +122,7 @@ def density_cluster_2d(histogram: Histogram, parameters: ClusterParameters) -> P
     others = [other for i, other in enumerate(cores) if i != nearest]
     foreign = _foreign_share(histogram, core, others, parameters)
     return Placement(
-        vertices=_contour(core, others, parameters),
+        vertices=contour(core, others, radius=parameters.radius, lean=parameters.lean),
         flags=("impure_gate",) if foreign > parameters.max_foreign else (),
         diagnostics={**diagnostics, "expected_foreign_share": round(foreign, 4)},
     )
@@ -298,7 +299,7 @@ def _foreign_share(histogram: Histogram, core: Core, others: list[Core], paramet
     return float((counts[inside] * (1.0 - own)).sum() / n_inside) if n_inside else 0.0
 
 
-def _contour(core: Core, others: list[Core], parameters: ClusterParameters) -> tuple[tuple[float, float], ...]:
+def contour(core: Core, others: Sequence[Core], *, radius: float, lean: float = 0.0) -> tuple[tuple[float, float], ...]:
     """Outline of what is nearer to ``core`` than to any other core and within ``radius`` of it.
 
     Nearness is Mahalanobis distance plus log-determinant: the Gaussian discriminant with equal abundances. Along a ray
@@ -308,7 +309,7 @@ def _contour(core: Core, others: list[Core], parameters: ClusterParameters) -> t
     """
     angles = np.arange(N_DIRECTIONS) * (2 * np.pi / N_DIRECTIONS)
     directions = np.stack([np.cos(angles), np.sin(angles)], axis=1) @ np.linalg.cholesky(core.covariance).T
-    reach = np.full(N_DIRECTIONS, parameters.radius)
+    reach = np.full(N_DIRECTIONS, radius)
     for other in others:
         inverse = other.inverse()
         offset = core.mean - other.mean
@@ -316,7 +317,7 @@ def _contour(core: Core, others: list[Core], parameters: ClusterParameters) -> t
         a = np.einsum("ij,jk,ik->i", directions, inverse, directions) - 1.0
         b = 2.0 * directions @ inverse @ offset
         c = float(offset @ inverse @ offset) + other.log_determinant - core.log_determinant
-        c += _lean(core, other, parameters.lean)
+        c += _lean(core, other, lean)
         if c <= 0:  # the other core swallows this one's centre: it is no neighbour to draw a line against
             continue
         reach = np.minimum(reach, _first_root(a, b, c))

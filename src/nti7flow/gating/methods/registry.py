@@ -66,6 +66,8 @@ class Method:
     ----------
     n_dimensions : int
         Axes of the histogram it fits.
+    coarser : int
+        How many bins of a histogram are taken together before it is fitted: fewer bins are faster.
     lowest : bool
         Whether that histogram is of the lowest display value of each event over two or more raw channels, on each of
         which its bound then holds.
@@ -77,6 +79,7 @@ class Method:
     parameters: type[Parameters]
     fit: Fit
     lowest: bool = False
+    coarser: int = 1
 
     @property
     def reference(self) -> str:
@@ -88,14 +91,20 @@ _METHODS: dict[tuple[str, int], Method] = {}
 
 
 def method(
-    name: str, version: int, *, n_dimensions: int, parameters: type[Parameters], lowest: bool = False
+    name: str,
+    version: int,
+    *,
+    n_dimensions: int,
+    parameters: type[Parameters],
+    lowest: bool = False,
+    coarser: int = 1,
 ) -> Callable[[Fit], Fit]:
     """Register a fit function under a name and version."""
 
     def register(fit: Fit) -> Fit:
         if (name, version) in _METHODS:
             raise ValueError(f"method {name}@{version} is registered twice")
-        _METHODS[name, version] = Method(name, version, n_dimensions, parameters, fit, lowest)
+        _METHODS[name, version] = Method(name, version, n_dimensions, parameters, fit, lowest, coarser)
         return fit
 
     return register
