@@ -1,0 +1,1 @@
+"""Which events of a tube can be trusted: time, margins, doublets, dead cells."""
