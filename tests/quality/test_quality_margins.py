@@ -77,14 +77,14 @@ def test_flowai_labels(shared_data):
 def test_doublets_are_counted():
     values = even_tube()
     cells = values[:, 0] > 40_000
-    double = cells & (np.random.default_rng(99).random(len(values)) < 0.15)
+    double = cells & (np.random.default_rng(99).random(len(values)) < 0.05)
     values[double, 0] *= 2
     quality = check_quality(sample_of(values))
     (finding,) = found(quality, "doublets")
     assert finding.channel == "FSC-A/FSC-H"
-    assert finding.value == pytest.approx(double.mean(), abs=0.01)
+    assert finding.value == pytest.approx(double.mean(), abs=0.003)
     assert finding.severity == ""
-    (finding,) = found(check_quality(sample_of(values), limits=QualityLimits(doublets=0.05)), "doublets")
+    (finding,) = found(check_quality(sample_of(values), limits=QualityLimits(doublets=0.01)), "doublets")
     assert finding.severity == "review"
 
 
