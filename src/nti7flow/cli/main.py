@@ -9,7 +9,7 @@ import sys
 import typer
 
 from nti7flow._version import __version__
-from nti7flow.cli import check, deidentify, export, gate, inspect, replay, simulate, templates
+from nti7flow.cli import check, deidentify, export, gate, inspect, qc, replay, simulate, templates
 from nti7flow.cli.terminal import complain, log_to_stderr
 from nti7flow.errors import Nti7flowError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.command("check", epilog=check.EPILOG)(check.check)
 app.command("deidentify", epilog=deidentify.EPILOG)(deidentify.deidentify)
+app.command("qc", epilog=qc.EPILOG)(qc.qc)
 app.command("gate", epilog=gate.EPILOG)(gate.gate)
 app.command("replay", epilog=replay.EPILOG)(replay.replay)
 app.command("inspect", epilog=inspect.EPILOG)(inspect.inspect)

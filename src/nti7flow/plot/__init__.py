@@ -12,16 +12,18 @@ if TYPE_CHECKING:
     from nti7flow.plot.explore import density as density
     from nti7flow.plot.figure import Picture as Picture
     from nti7flow.plot.figure import save_png as save_png
+    from nti7flow.plot.quality import quality_page as quality_page
     from nti7flow.plot.tree import gating_tree as gating_tree
 
 _PUBLIC = {
     "Picture": "nti7flow.plot.figure",
     "density": "nti7flow.plot.explore",
     "gating_tree": "nti7flow.plot.tree",
+    "quality_page": "nti7flow.plot.quality",
     "save_png": "nti7flow.plot.figure",
 }
 
-__all__ = ["Picture", "density", "gating_tree", "save_png"]
+__all__ = ["Picture", "density", "gating_tree", "quality_page", "save_png"]
 
 
 def __getattr__(name: str) -> Any:

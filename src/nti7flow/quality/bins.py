@@ -53,10 +53,14 @@ class Bins:
 
 
 def signals(panel: Panel) -> tuple[Channel, ...]:
-    """Channels whose course is looked at: of each scatter and fluorescence detector one, raw area where there is it."""
+    """Channels whose course is looked at: one of each scatter and fluorescence detector.
+
+    Raw before compensated, the one with a marker before others, area before height before width.
+    """
     best: dict[str, Channel] = {}
     measured = [channel for channel in panel.channels if channel.role in ("scatter", "fluorescence")]
-    for channel in sorted(measured, key=lambda c: (c.precompensated, ("A", "", "H", "W").index(c.measure), c.index)):
+    order = ("A", "", "H", "W")
+    for channel in sorted(measured, key=lambda c: (c.precompensated, not c.marker, order.index(c.measure), c.index)):
         best.setdefault(channel.base.casefold(), channel)
     return tuple(sorted(best.values(), key=lambda channel: channel.index))
 

@@ -86,7 +86,9 @@ def find_course(
     severity: Severity = "review" if share > limits.much_excluded else "info" if share > 0 else ""
     note = "too much would be left out: nothing is" if too_much else ""
     findings = [
-        Finding("time_unsteady", share, limits.most_excluded, severity, note=note),
+        Finding(
+            "time_unsteady", share, limits.most_excluded if too_much else limits.much_excluded, severity, note=note
+        ),
         *_stretches_found(course, stretches),
         *_flow_found(rate, slow, fast, limits),
     ]
