@@ -57,8 +57,9 @@ def test_a_bottom_that_is_piled_up_is_told():
 def test_flowai_labels(shared_data):
     """The margins that flowAI removed from this tube are those found, event by event.
 
-    Its quality vector is above 10,000 for events it removed. The file has no time channel, so margins are all that it
-    could judge; by default it looks at the upper end of scatter, and at outliers below zero, of which there are none.
+    Its quality vector is above 10,000 for events it removed. The file has no time channel, and of its checks only that
+    of margins found something: all 5,022 events are at the upper end of scatter. Agreement must be complete, as both
+    count the events that have the largest value.
     """
     folder = shared_data / "immport_galaxy" / "flowtools" / "flowai" / "test-data"
     if not folder.is_dir():

@@ -8,9 +8,8 @@ from nti7flow.events.fcs import read_fcs
 from nti7flow.events.made import make_sample
 from nti7flow.quality.report import check_quality
 from nti7flow.simulation import Preparation, Stop, simulate_tube
-from nti7flow.simulation.tube import TIME_STEP_S
 from nti7flow.simulation.flow import Clog, Flow
-
+from nti7flow.simulation.tube import TIME_STEP_S
 
 #: Slow enough to last a quarter of a minute.
 SLOW = 0.15
