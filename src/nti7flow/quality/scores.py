@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 #: Numbers of different keys, and the first that stands for a positive number.
 _KEYS, _POSITIVE = 1 << 16, 1 << 15
-#: Steps of the density's grid per octave, width of its smoothing in steps (5.6 %), and octaves it spans.
-_PER_OCTAVE, _SMOOTHING, _OCTAVES = 32, 2.5, 24
+#: Steps of the grid of densities per octave, width of their smoothing in steps, and octaves the grid spans. Smoothing by
+#: a seventh of the light: slopes then tell of changes up to a halving, where those of sharper densities (beads!) would
+#: lose sight of a population that moved by more than its own width.
+_PER_OCTAVE, _SMOOTHING, _OCTAVES = 32, 7.0, 24
 #: Events that every place of the density is thought to hold beside those seen: where there are few, slopes are noise.
 _PRIOR_EVENTS = 10.0
 #: Shares of the events at either end whose place tells nothing of gain: the threshold of the trigger, the end of scale.
