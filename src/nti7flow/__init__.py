@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nti7flow.exports.gatingml import export_gatingml as export_gatingml
     from nti7flow.exports.population import export_population as export_population
     from nti7flow.exports.thresholds import export_thresholds as export_thresholds
+    from nti7flow.gating.draft import draft_template as draft_template
     from nti7flow.gating.strategy import GatingStrategy as GatingStrategy
     from nti7flow.gating.template import GatingTemplate as GatingTemplate
     from nti7flow.gating.template import load_template as load_template
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from nti7flow.simulation.study import simulate_study as simulate_study
     from nti7flow.study.deidentify import deidentify as deidentify
     from nti7flow.study.delivery import check_delivery as check_delivery
+    from nti7flow.study.explain import explain as explain
     from nti7flow.study.notebook import gate as gate
     from nti7flow.study.store import Run as Run
     from nti7flow.study.store import open_run as open_run
@@ -50,6 +52,8 @@ _PUBLIC = {
     "Workspace": "nti7flow.interop.flowjo.workspace",
     "check_delivery": "nti7flow.study.delivery",
     "deidentify": "nti7flow.study.deidentify",
+    "draft_template": "nti7flow.gating.draft",
+    "explain": "nti7flow.study.explain",
     "export_gatingml": "nti7flow.exports.gatingml",
     "export_population": "nti7flow.exports.population",
     "export_thresholds": "nti7flow.exports.thresholds",

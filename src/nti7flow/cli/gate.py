@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -14,9 +15,13 @@ nti7flow gate tubes/ --template tbnk --out runs/first --jobs 2\n
 nti7flow gate exported.fcs --template tbnk --spillover none --out runs/exported\n
 nti7flow gate odd.fcs --template tbnk --marker CD8=FL4-H --out runs/odd\n
 nti7flow gate cut_short.fcs --template tbnk --repair salvage --out runs/salvaged\n
+nti7flow gate tube.fcs --template tbnk --out runs/first --explain cd4_t\n
 nti7flow gate tubes/ --strategy gates.xml --out runs/gated_elsewhere\n
 nti7flow gate tubes/ --strategy workspace.wsp --group "Panel 1" --out runs/flowjo\n
 Exit code: 0 clean, 1 nothing could be gated, 3 some samples were refused or need a look."""
+
+
+MARKER_HELP = "Say which detector carries a marker: MARKER=DETECTOR. Repeatable."
 
 
 class FigureChoice(enum.StrEnum):
@@ -71,7 +76,7 @@ def gate(
     ] = None,
     marker: Annotated[
         list[str] | None,
-        typer.Option("--marker", help="Say which detector carries a marker: MARKER=DETECTOR. Repeatable."),
+        typer.Option("--marker", help=MARKER_HELP),
     ] = None,
     repair: Annotated[
         RepairChoice,
@@ -86,31 +91,48 @@ def gate(
     figures: Annotated[
         FigureChoice, typer.Option(help="Which samples get a picture of their gates.")
     ] = FigureChoice.all,
+    explain: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="POPULATION",
+            help="Say why each gate that this population rests on is where it is; repeatable. Later: nti7flow explain.",
+        ),
+    ] = None,
 ) -> None:
     """Gate tubes and count CD4, CD8 and CD19 cells, or whatever a strategy gates, into a run folder."""
+    from nti7flow.cli.explain import check_populations, print_explanations
     from nti7flow.cli.tables import console, print_gate_report, progress_bar
-    from nti7flow.errors import ConfigError
     from nti7flow.study.gate import gate_study
     from nti7flow.study.plan import make_plan
 
-    markers: dict[str, str] = {}
-    for text in marker or []:
-        name, _, detector = (part.strip() for part in text.partition("="))
-        if not (name and detector):
-            raise ConfigError(f"--marker {text}: MARKER=DETECTOR was expected, as in --marker CD8=FL4-H.")
-        if markers.setdefault(name, detector) != detector:
-            raise ConfigError(f"--marker {name}: is said to be {markers[name]} and {detector}; it can be only one.")
     plan = make_plan(
         paths,
         template=template,
         strategy=strategy,
         group=group,
         spillover=spillover,
-        markers=markers,
+        markers=parse_markers(marker or ()),
         repair=repair.value,
     )
+    check_populations(plan, explain or ())
     with progress_bar(len(plan.tubes)) as done:
         report = gate_study(plan, out, jobs=jobs, figures=figures.value, done=lambda tube: done(tube.sample))
+    if explain:
+        print_explanations(console(), out, explain, templates=plan.templates.values())
     print_gate_report(console(), report, out)
     if not report.clean:
         raise typer.Exit(3)
+
+
+def parse_markers(options: Iterable[str]) -> dict[str, str]:
+    """Return marker to detector; raises `ConfigError` for what is not MARKER=DETECTOR."""
+    from nti7flow.errors import ConfigError
+
+    markers: dict[str, str] = {}
+    for text in options:
+        name, _, detector = (part.strip() for part in text.partition("="))
+        if not (name and detector):
+            raise ConfigError(f"--marker {text}: MARKER=DETECTOR was expected, as in --marker CD8=FL4-H.")
+        if markers.setdefault(name, detector) != detector:
+            raise ConfigError(f"--marker {name}: is said to be {markers[name]} and {detector}; it can be only one.")
+    return markers

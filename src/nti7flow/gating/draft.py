@@ -7,29 +7,28 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from string import Template
 
-import numpy as np
-
-from nti7flow.errors import AmbiguousMarker, InputError, printable
+from nti7flow.errors import InputError, printable
 from nti7flow.events.markers import squeeze
 from nti7flow.events.panel import Channel, Panel
 from nti7flow.events.sample import Sample
+from nti7flow.events.spillover import spillover_for
 from nti7flow.gating import draft_blocks as blocks
-from nti7flow.gating.scales import SCALE_EVENTS
+from nti7flow.gating.draft_scales import scale_lines
 
+_LEFT_OUT = "VIABILITY VIABLE VIAB LIVE DEAD LIVEDEAD LD VIVID ZOMBIE AQUA PI 7AAD DAPI SYTOX TOPRO GHOSTDYE DUMP"
 #: Names under which labs stain what is to be left out: dyes that enter dead cells, and dump channels.
-EXCLUDED = frozenset(
-    "VIABILITY VIABLE VIAB LIVE DEAD LIVEDEAD LD VIVID ZOMBIE AQUA PI 7AAD DAPI SYTOX TOPRO GHOSTDYE DUMP".split()
-)
+EXCLUDED = frozenset(_LEFT_OUT.split())
 _EXCLUDED_DYE = re.compile(r"ZOMBIE|LIVEDEAD|LDAQUA|SYTOX|GHOSTDYE")
+_NOTHING = "AF EMPTY BLANK NONE UNUSED NA AUTOFLUORESCENCE BACKGROUND"
 #: Names of channels that hold no marker.
-EMPTY = frozenset("AF EMPTY BLANK NONE UNUSED NA AUTOFLUORESCENCE BACKGROUND".split())
+EMPTY = frozenset(_NOTHING.split())
+_MYELOID = "CD14 CD15 CD33 CD11B CD11C CD64 CD66B CD123 CD203C CD235A CD34 CD117 FCER1A"
 #: Markers of cells that are no lymphocytes: looked for among all single cells.
-MYELOID = frozenset("CD14 CD15 CD33 CD11B CD11C CD64 CD66B CD123 CD203C CD235A CD34 CD117 FCER1A".split())
-#: Values that never exceed this are no detector's: they have been put on a display scale already.
-DISPLAYED = 50.0
+MYELOID = frozenset(_MYELOID.split())
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]*")
-#: Plain words that YAML takes for something else than text.
+#: Plain words that YAML, or a reader of an older version of it, takes for something else than text.
 _WORDS = frozenset(("null", "true", "false", "yes", "no", "on", "off", "y", "n"))
 SCHEMA_PATH = "../schema/template-1.schema.json"
 
@@ -42,7 +41,7 @@ def draft_template(
     Parameters
     ----------
     sample : Sample
-        The tube. Its panel decides; events only tell on which display scale its fluorescence is.
+        The tube. Its panel decides; events only tell on which display scales it is.
     name : str
         Name of the template; what is not allowed in one is replaced.
     markers : mapping, optional
@@ -71,16 +70,21 @@ def draft_template(
     _check_panel(panel, str(sample.path))
     draft = _Draft(panel)
     body = "".join(draft.populations())
-    notes = [*_notes(sample, panel, markers or {}), *_unused(draft)]
+    if not draft.ids:
+        raise InputError("\n".join([f"{sample.path}: no channel can be gated on.", *_unused(draft)]))
+    light = [c for c in panel.channels if c.index in draft.used and c.role == "fluorescence"]
+    spread = ("SSC",) if "CD45" in draft.used.values() else ()
+    notes = [*_notes(sample, markers or {}), *_unused(draft)]
     head = blocks.HEAD.substitute(
-        schema=printable(schema).replace("\n", " "),
+        schema=printable(schema),
         example=draft.example,
-        notes="\n".join(f"# {printable(line)}" if line else "#" for line in notes),
+        notes="\n".join(f"# {printable(line)}".rstrip() for line in notes),
         name=_identifier(name, "my_template"),
-        title=_quoted(f"Draft for {', '.join(draft.used.values())}"),
+        title=_quoted(f"Draft for {', '.join(draft.used[channel.index] for channel in light)}"),
     )
-    scales = blocks.SCALES.substitute(fluorescence=_fluorescence_scale(sample, draft.used))
-    return head + (blocks.ALIASES if draft.aliased else "") + scales + body
+    scales = "\n".join(scale_lines(sample, light, draft.scatter, spread=spread))
+    aliases = blocks.ALIASES if "nk_cells" in draft.ids else ""
+    return head + aliases + blocks.SCALES.substitute(scales=scales) + body
 
 
 def _check_panel(panel: Panel, path: str) -> None:
@@ -98,150 +102,154 @@ def _check_panel(panel: Panel, path: str) -> None:
 
 @dataclass
 class _Draft:
-    """What is drafted so far: channels that are used, with the names they are used by, and why others are not."""
+    """What is drafted so far.
+
+    ``used`` are the channels that something is gated on, with the names they are used by; a channel serves once.
+    ``cells`` is the population of single cells, ``lymphocytes`` that of lymphocytes or what stands for them; empty is
+    all events.
+    """
 
     panel: Panel
     used: dict[int, str] = field(default_factory=dict)
+    scatter: dict[str, Channel] = field(default_factory=dict)
     why_not: dict[int, str] = field(default_factory=dict)
     ids: set[str] = field(default_factory=set)
-    aliased: bool = False
+    cells: str = ""
+    lymphocytes: str = ""
 
     @property
     def example(self) -> str:
         """A population that is worth a look first."""
-        return next((name for name in ("cd4_t", "t_cells", "lymphocytes") if name in self.ids), sorted(self.ids)[-1])
+        first = ("cd4_t", "t_cells", "lymphocytes")
+        return next((name for name in first if name in self.ids), max(self.ids, default="POPULATION"))
 
     def populations(self) -> Iterator[str]:
         """Blocks in the order in which they are gated."""
-        singlets = yield from self._cells()
-        lymphocytes = yield from self._lymphocytes(singlets)
-        yield from self._t_cells(lymphocytes)
-        yield from self._b_and_nk_cells(lymphocytes)
+        yield from self._single_cells()
+        yield from self._lymphocytes()
+        yield from self._t_cells()
+        yield from self._b_and_nk_cells()
         yield from self._t_subsets()
-        yield from self._others(singlets, lymphocytes)
+        yield from self._others()
 
-    def _cells(self) -> Iterator[str]:
-        """Beads, singlets, live cells; returns the id of what is left, empty for all events."""
-        parent = ""
+    def _single_cells(self) -> Iterator[str]:
+        """Beads, singlets and live cells."""
         if (names := self._bead_markers()) is not None:
             self.ids |= {"beads", "cells"}
             yield blocks.BEADS.substitute(dims=", ".join(names), first=names[0], last=names[-1])
-            parent = "cells"
-        if self._has("FSC-A") and (self._has("FSC-H") or self._has("FSC-W")):
-            yield self._block("singlets", blocks.SINGLETS, parent=parent)
+            self.cells = "cells"
+        if self._find("FSC-A") and (self._find("FSC-H") or self._find("FSC-W")):
             self._use("FSC-A", "FSC-H", "FSC-W")
-            parent = "singlets"
+            yield self._block("singlets", blocks.SINGLETS, parent=self.cells)
+            self.cells = "singlets"
         if (channel := _excluded(self.panel)) is not None:
-            marker = self._use(channel.marker or channel.detector)
+            marker = channel.marker or channel.detector
+            self.used[channel.index] = marker
             self.ids |= {"dead", "live"}
             label = _quoted(f"{marker}+ (left out)")
             yield blocks.DEAD.substitute(
-                marker=printable(marker), quoted=_quoted(marker), label=label, parent=_parent(parent)
+                marker=_quoted(marker), named=printable(marker), label=label, parent=_parent(self.cells)
             )
-            parent = "live"
-        return parent
+            self.cells = "live"
 
     def _bead_markers(self) -> list[str] | None:
         """Lineage markers of which no cell carries all; None where there are not enough, or no raw values."""
-        names = [name for name in ("CD3", "CD4", "CD8", "CD19") if self._has(name)]
-        raw = not any(self.panel.resolve(name).precompensated for name in names)
-        distinct = len({self.panel.resolve(name).index for name in names}) == len(names)
-        return names if len(names) >= 2 and "CD19" in names and raw and distinct else None
+        found = {name: channel for name in ("CD3", "CD4", "CD8", "CD19") if (channel := self._find(name))}
+        distinct = len({channel.index for channel in found.values()}) == len(found) >= 2
+        raw = not any(channel.precompensated for channel in found.values())
+        return list(found) if "CD19" in found and distinct and raw else None
 
-    def _lymphocytes(self, parent: str) -> Iterator[str]:
-        """Lymphocytes; returns their id, or that of what is gated in their place."""
-        if self._has("CD45") and self._has("SSC"):
+    def _lymphocytes(self) -> Iterator[str]:
+        self.lymphocytes = self.cells
+        if not self._find("SSC"):
+            return
+        if self._find("CD45"):
             self._use("CD45", "SSC")
-            yield self._block("lymphocytes", blocks.LYMPHOCYTES_BY_CD45, parent=parent)
+            yield self._block("lymphocytes", blocks.LYMPHOCYTES_BY_CD45, parent=self.cells)
             self.ids |= {"monocytes", "granulocytes"}
-            yield blocks.OTHER_LEUKOCYTES.substitute(parent=_parent(parent))
-        elif self._has("FSC") and self._has("SSC"):
+            yield blocks.OTHER_LEUKOCYTES.substitute(parent=_parent(self.cells))
+        elif self._find("FSC"):
             self._use("FSC", "SSC")
-            yield self._block("lymphocytes", blocks.LYMPHOCYTES_BY_SCATTER, parent=parent)
+            yield self._block("lymphocytes", blocks.LYMPHOCYTES_BY_SCATTER, parent=self.cells)
         else:
-            return parent
-        return "lymphocytes"
+            return
+        self.lymphocytes = "lymphocytes"
 
-    def _t_cells(self, lymphocytes: str) -> Iterator[str]:
-        if not self._has("CD3"):
+    def _t_cells(self) -> Iterator[str]:
+        if not self._free("CD3"):
             return
         self._use("CD3")
         self.ids.add("non_t")
-        yield self._block("t_cells", blocks.T_CELLS, parent=lymphocytes, plot="CD3")
-        both = self._distinct("CD4", "CD8")
-        reference = "non_t"
-        for marker in ("CD4", "CD8"):
-            if self._has(marker) and self._free(marker):
-                self._use(marker)
-                name = f"{marker.lower()}_positive" if both else f"{marker.lower()}_t"
-                label = f"{marker}+ of T" if both else f"{marker} T"
-                yield self._referred(name, label, marker, "t_cells", reference, helper=both)
-                reference = name  # CD4 T cells are CD8 negative
+        yield self._block("t_cells", blocks.T_CELLS, parent=self.lymphocytes, plot="CD3")
+        both, reference = self._distinct("CD4", "CD8"), "non_t"
+        for marker in filter(self._free, ("CD4", "CD8")):
+            self._use(marker)
+            name = f"{marker.lower()}_positive" if both else f"{marker.lower()}_t"
+            label = f"{marker}+ of T" if both else f"{marker} T"
+            plot = "\n    plot: [CD4, CD8]" if both else self._beside_scatter(marker)
+            yield self._referred(name, label, marker, "t_cells", reference, plot=plot, helper=both)
+            reference = name  # CD4 T cells are CD8 negative
         if both:
             self.ids |= {"cd4_t", "cd8_t", "dp_t", "dn_t"}
             yield blocks.CD4_AND_CD8
 
-    def _b_and_nk_cells(self, lymphocytes: str) -> Iterator[str]:
-        parent = "non_t" if "non_t" in self.ids else lymphocytes
-        marker = next((name for name in ("CD19", "CD20") if self._has(name) and self._free(name)), None)
+    def _b_and_nk_cells(self) -> Iterator[str]:
+        parent = "non_t" if "non_t" in self.ids else self.lymphocytes
+        marker = next(filter(self._free, ("CD19", "CD20")), None)
         if marker is not None:
             self._use(marker)
-            yield self._lineage("b_cells", f"B cells ({marker}+)", marker, parent, lymphocytes)
-        channel = next((c for n in ("CD16+CD56", "CD56", "CD16") if (c := self._find(n)) and c.index not in self.used), None)
-        if channel is None or "non_t" not in self.ids:  # without CD3 an NK marker is one of T cells as well
-            return
+            yield self._lineage("b_cells", f"B cells ({marker}+)", marker, parent)
+        spelling = next(filter(self._find, ("CD16+CD56", "CD56", "CD16")), "")
+        if not spelling or not self._free(spelling) or "non_t" not in self.ids:
+            return  # without CD3 an NK marker is one of T cells as well
         if marker is not None:
             self.ids.add("non_t_non_b")
             yield blocks.NON_T_NON_B.substitute(parent=parent)
             parent = "non_t_non_b"
-        self.aliased, self.used[channel.index] = True, channel.marker or channel.detector
-        yield self._lineage("nk_cells", "NK cells (CD16/56+)", "NK", parent, lymphocytes)
+        self._use(spelling)
+        yield self._lineage("nk_cells", "NK cells (CD16/56+)", "NK", parent)
 
-    def _lineage(self, name: str, label: str, marker: str, parent: str, lymphocytes: str) -> str:
+    def _lineage(self, name: str, label: str, marker: str, parent: str) -> str:
         """B or NK cells: T cells are the negative population to stand on."""
-        if "t_cells" in self.ids:
-            return self._referred(name, label, marker, parent, "t_cells", fit_on=lymphocytes)
-        return self._block(name, blocks.POSITIVE, id=name, label=label, marker=marker, parent=parent, plot=marker)
+        if "t_cells" not in self.ids:
+            return self._block(name, blocks.POSITIVE, id=name, label=label, marker=marker, parent=parent, plot=marker)
+        fit_on = f"\n      fit_on: {self.lymphocytes}" if self.lymphocytes else ""
+        plot = self._beside_scatter(marker)
+        return self._referred(name, label, marker, parent, "t_cells", plot=plot, fit_on=fit_on)
 
     def _t_subsets(self) -> Iterator[str]:
         """Memory, regulatory and CD31+ naive T cells."""
-        subsets = [("cd4", "CD4", "cd4_t"), ("cd8", "CD8", "cd8_t"), ("t", "T", "t_cells")]
-        known = [subset for subset in subsets if subset[2] in self.ids]
-        known = [subset for subset in known if subset[2] != "t_cells"] or known
-        if known and self._distinct("CCR7", "CD45RA"):
+        subsets = [(prefix, f"{prefix}_t") for prefix in ("cd4", "cd8") if f"{prefix}_t" in self.ids]
+        if "t_cells" in self.ids and self._distinct("CCR7", "CD45RA"):
             self._use("CCR7", "CD45RA")
             self.ids |= {"ccr7_positive", "cd45ra_positive"}
             yield blocks.MEMORY_MARKERS
-            for prefix, label, parent in known:
+            for prefix, parent in subsets or [("t", "t_cells")]:
                 self.ids |= {f"{prefix}_{kind}" for kind in ("naive", "cm", "em", "temra")}
-                yield blocks.MEMORY.substitute(prefix=prefix, label=label, parent=parent)
-        if {"cd4_t", "cd8_t"} <= self.ids and self._distinct("CD25", "CD127"):
+                yield blocks.MEMORY.substitute(prefix=prefix, label=prefix.upper(), parent=parent)
+        if len(subsets) == 2 and self._distinct("CD25", "CD127"):
             self._use("CD25", "CD127")
             self.ids |= {"cd25_high", "cd127_low", "cd4_treg"}
-            yield blocks.TREG.substitute(reference="cd8_t")
-        if "cd4_naive" in self.ids and self._has("CD31") and self._free("CD31"):
+            yield blocks.TREG
+        if "cd4_naive" in self.ids and self._free("CD31"):
             self._use("CD31")
             self.ids |= {"cd31_positive", "cd4_cd31_naive"}
             yield blocks.CD31_NAIVE
 
-    def _others(self, singlets: str, lymphocytes: str) -> Iterator[str]:
+    def _others(self) -> Iterator[str]:
         """Every other stained channel: a valley of T cells, of B cells, or of whatever there is."""
-        introduced = False
-        for channel in self.panel.channels:
-            if channel.index in self.used or channel.role != "fluorescence" or (why := self._unusable(channel)):
-                if channel.index not in self.used and channel.role == "fluorescence":
-                    self.why_not[channel.index] = why
-                continue
+        rest = [c for c in self.panel.channels if c.role == "fluorescence" and c.index not in self.used]
+        self.why_not = {channel.index: why for channel in rest if (why := self._unusable(channel))}
+        rest = [channel for channel in rest if channel.index not in self.why_not]
+        if rest:
+            yield blocks.OTHERS
+        for channel in rest:
             marker, myeloid = channel.marker or channel.detector, bool(channel.targets & MYELOID)
-            of = next((name for name in ("t_cells", "b_cells") if name in self.ids and not myeloid), "")
-            where = {"t_cells": " of T", "b_cells": " of B"}.get(of, "")
-            if not introduced:
-                yield blocks.OTHERS
-                introduced = True
+            of = "" if myeloid else next((name for name in ("t_cells", "b_cells") if name in self.ids), "")
+            parent = of or (self.cells if myeloid else self.lymphocytes)
             name = self._new_id(f"{_identifier(marker, f'channel_{channel.index + 1}')}_positive")
+            label = _quoted(marker + {"t_cells": "+ of T", "b_cells": "+ of B"}.get(of, "+"))
             self.used[channel.index] = marker
-            parent = of or (singlets if myeloid else lymphocytes)
-            label = _quoted(f"{marker}+{where}")
             yield self._block(name, blocks.POSITIVE, id=name, label=label, marker=marker, parent=parent, plot=marker)
 
     def _unusable(self, channel: Channel) -> str:
@@ -251,83 +259,87 @@ class _Draft:
         if squeeze(channel.marker) in EMPTY:
             return "is said to hold no marker"
         if not channel.targets:
-            return f"is said not to be stained ({channel.marker})"
+            return "is said not to be stained"
         if channel.measure == "W":
-            return "a width: it tells the duration of the pulse, not the stain"
+            return "a width tells how long the pulse was, not how much was stained"
         found = self.panel.candidates(channel.marker or channel.detector)
-        if [other.index for other in found] == [channel.index]:
+        if found == [channel]:
             return ""
         if len(found) == 1:
-            return f"{found[0].detector} is the same stain"
-        return f"{channel.marker} could be any of {', '.join(other.detector for other in found) or 'no channel'}"
+            return f"{found[0].detector} has the same marker"
+        return f"the name could mean any of {', '.join(other.detector for other in found) or 'no channel'}"
 
     def _find(self, name: str) -> Channel | None:
         """Channel of a marker or scatter name; raises `AmbiguousMarker` where a marker could be several."""
         found = self.panel.candidates(name)
-        if len(found) > 1 and found[0].role == "scatter":
+        if not found or (len(found) > 1 and found[0].role == "scatter"):
             return None
-        return self.panel.resolve(name) if found else None
-
-    def _has(self, name: str) -> bool:
-        return self._find(name) is not None
+        return self.panel.resolve(name)
 
     def _free(self, name: str) -> bool:
-        """Whether a channel of that name serves no other marker yet: on one channel two lineages cannot be told."""
-        return (channel := self._find(name)) is not None and channel.index not in self.used
+        """Whether there is such a channel and it serves no other marker: two on one channel cannot be told apart."""
+        channel = self._find(name)
+        return channel is not None and channel.index not in self.used
 
     def _distinct(self, one: str, other: str) -> bool:
-        first, second = self._find(one), self._find(other)
-        return self._free(one) and self._free(other) and first is not None and second is not None and first != second
+        return self._free(one) and self._free(other) and self._find(one) != self._find(other)
 
-    def _use(self, *names: str) -> str:
-        """Note that channels are used by these names, as far as the panel has them; returns the last name."""
+    def _use(self, *names: str) -> None:
+        """Note that channels are used by these names, as far as the panel has them."""
         for name in names:
             if (channel := self._find(name)) is not None:
                 self.used[channel.index] = name
-        return names[-1]
+                if channel.role == "scatter":
+                    self.scatter[name] = channel
 
-    def _plot(self, marker: str) -> str:
-        """Line with the axes of a picture: beside side scatter where that is there."""
-        return f"\n    plot: [{_quoted(marker)}, SSC]" if self._has("SSC") else ""
+    def _beside_scatter(self, marker: str) -> str:
+        """Line with the axes of a picture: a marker beside side scatter, where that is there."""
+        self._use("SSC")
+        return f"\n    plot: [{_quoted(marker)}, SSC]" if "SSC" in self.scatter else ""
 
-    def _block(self, name: str, block: object, **values: str) -> str:
+    def _block(self, name: str, block: Template, *, parent: str, **values: str) -> str:
         """Fill in a block and remember its population."""
-        assert isinstance(block, blocks.Template)
         self.ids.add(name)
-        filled = values | {"parent": _parent(values["parent"])}
         if "plot" in values:
-            self._use("SSC")
-            filled["plot"] = self._plot(values["plot"])
+            values["plot"] = self._beside_scatter(values["plot"])
         if "marker" in values:
-            filled["marker"] = _quoted(values["marker"])
-        return block.substitute(filled)
+            values["marker"] = _quoted(values["marker"])
+        return block.substitute(values, parent=_parent(parent))
 
     def _referred(
-        self, name: str, label: str, marker: str, parent: str, reference: str, *, fit_on: str = "", helper: bool = False
+        self,
+        name: str,
+        label: str,
+        marker: str,
+        parent: str,
+        reference: str,
+        *,
+        plot: str,
+        fit_on: str = "",
+        helper: bool = False,
     ) -> str:
-        """A threshold with a fallback on cells known to be negative."""
+        """Fill in a threshold with a fallback on cells known to be negative."""
         self.ids.add(name)
-        self._use("SSC")
         return blocks.POSITIVE_WITH_REFERENCE.substitute(
             id=name,
             label=label,
             marker=marker,
             parent=parent,
             reference=reference,
+            plot=plot,
+            fit_on=fit_on,
             helper="\n    helper: true" if helper else "",
-            plot=self._plot(marker) if not helper else "\n    plot: [CD4, CD8]",
-            fit_on=f"\n      fit_on: {fit_on}" if fit_on else "",
         )
 
     def _new_id(self, wanted: str) -> str:
         name, number = wanted, 2
-        while name in self.ids or name == "root":
+        while name in self.ids:
             name, number = f"{wanted}_{number}", number + 1
         return name
 
 
 def _excluded(panel: Panel) -> Channel | None:
-    """The one channel that stains what is to be left out; None where there is none, or several could be it."""
+    """Find a channel that stains what is to be left out: dead cells first, else a dump; None where there is none."""
     found = [
         channel
         for channel in panel.channels
@@ -337,17 +349,13 @@ def _excluded(panel: Panel) -> Channel | None:
             or squeeze(channel.marker) in EXCLUDED
             or _EXCLUDED_DYE.search(squeeze(channel.fluorochrome))
         )
+        and panel.candidates(channel.marker or channel.detector) == [channel]  # one that its name means
     ]
-    viability = [c for c in found if "DUMP" not in c.targets] or found
-    usable = [c for c in viability if panel.candidates(c.marker or c.detector) == [c]]
-    return usable[0] if usable else None
+    return min(found, key=lambda channel: ("DUMP" in channel.targets, channel.index), default=None)
 
 
-def _notes(sample: Sample, panel: Panel, markers: Mapping[str, str]) -> Iterator[str]:
-    """What to know before gating: how the tube is compensated, and what was said by hand."""
-    from nti7flow.errors import InputError as Unreadable
-    from nti7flow.events.spillover import spillover_for
-
+def _notes(sample: Sample, markers: Mapping[str, str]) -> Iterator[str]:
+    """Say what to know before gating: how the tube is compensated, and what was named by hand."""
     yield ""
     if markers:
         said = " ".join(f"--marker '{marker}={detector}'" for marker, detector in markers.items())
@@ -355,44 +363,19 @@ def _notes(sample: Sample, panel: Panel, markers: Mapping[str, str]) -> Iterator
     try:
         spillover_for(sample, "keyword")
         yield "Compensation: as the file says."
-    except Unreadable:
-        yield "Compensation: the file holds no usable spillover matrix; gate with --spillover MATRIX.csv, or none."
+    except InputError:
+        yield "Compensation: the file holds no matrix that can be used; gate with --spillover MATRIX.csv, or none."
 
 
 def _unused(draft: _Draft) -> Iterator[str]:
     """Channels that nothing is gated on, and why."""
     rest = [channel for channel in draft.panel.channels if channel.index not in draft.used]
-    if not rest:
-        return
-    yield ""
-    yield "Not used:"
+    if rest:
+        yield from ("", "Not used:")
     for channel in rest:
-        why = draft.why_not.get(channel.index)
-        if why is None:
-            why = {"time": "time", "scatter": "another measure of scatter"}.get(channel.role, "no fluorescence")
+        otherwise = {"time": "time", "scatter": "another measure of scatter"}.get(channel.role, "no fluorescence")
         named = f" ({channel.marker})" if channel.marker else ""
-        yield f"  {channel.detector}{named}: {why}"
-
-
-def _fluorescence_scale(sample: Sample, used: Mapping[int, str]) -> str:
-    """Display scale of fluorescence: a logicle, unless the values show that they are from no detector.
-
-    Values that never exceed `DISPLAYED` have been transformed before they were stored. Values of a mass cytometer are
-    not negative, and often exactly zero; arcsinh with a cofactor of 5 is what that field uses.
-    """
-    light = [c.detector for c in sample.panel.channels if c.index in used and c.role == "fluorescence"]
-    step = max(1, -(-sample.n_events // SCALE_EVENTS))
-    values = sample.columns(light)[::step]
-    values = values[np.isfinite(values).all(axis=1)]
-    if values.size:
-        low, high = (float(v) for v in np.quantile(values, (0.001, 0.999)))
-        if high < DISPLAYED:
-            top, negative = max(1.1 * high, 1e-6), max(-1.1 * low, 0.0)
-            return f"{{kind: linear, top: {top:.4g}, negative: {min(negative, top):.4g}}} # the file is on a display scale"
-        scatter = any(channel.role == "scatter" for channel in sample.panel.channels)
-        if not scatter and low >= -1.0 and np.mean(values == 0.0) > 0.05:
-            return "{kind: arcsinh, top: 12000, decades: 3.68} # mass cytometry: asinh(x / 5)"
-    return "{kind: logicle, decades: 4.5, top: auto, width: auto}"
+        yield f"  {channel.detector}{named}: {draft.why_not.get(channel.index, otherwise)}"
 
 
 def _parent(name: str) -> str:
@@ -403,10 +386,12 @@ def _identifier(text: str, otherwise: str) -> str:
     """Lower-case name of ASCII letters, digits and underscores, as ids must be."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
-    return name if name[:1].isalpha() else f"{otherwise}_{name}".strip("_") if name else otherwise
+    return name if name[:1].isalpha() else f"{otherwise}_{name}".strip("_")
 
 
 def _quoted(text: str) -> str:
     """Text as YAML takes it for text."""
     plain = _PLAIN.fullmatch(text) and text.lower() not in _WORDS
-    return text if plain else json.dumps(text)
+    if plain:
+        return text
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in json.dumps(text, ensure_ascii=False))

@@ -30,14 +30,7 @@ markers:
 SCALES = Template("""
 # auto: the top of scale from the range of the channel, the width of the linear region from its negative values.
 scales:
-  fluorescence: $fluorescence
-  raw: {kind: logicle, decades: 4.5, top: auto, width: 0.5}
-  SSC: {kind: logicle, decades: 4.5, top: auto, width: 0.5}
-  FSC: {kind: linear}
-  FSC-A: {kind: linear}
-  FSC-H: {kind: linear}
-  FSC-W: {kind: linear}
-
+$scales
 populations:\
 """)
 
@@ -68,12 +61,13 @@ SINGLETS = Template("""
 """)
 
 DEAD = Template("""
-  # $marker: what is stained is left out. Where no valley parts the two, none is left out and the tube says "absent".
+  # $named: what is stained is left out. Most cells of a tube are alive: dead is what lies beyond the edge of the main
+  # population. That edge may move a little, as nothing is counted there.
   - id: dead
     label: $label$parent
     optional: true
     helper: true
-    gate: {method: density_valley@1, dims: [$quoted], on_failure: absent}
+    gate: {method: tail@1, dims: [$marker], params: {distance: 4}, tolerance: 0.3, on_failure: absent}
 
   - id: live
     label: Live cells$parent
@@ -95,14 +89,21 @@ LYMPHOCYTES_BY_CD45 = Template("""
 """)
 
 LYMPHOCYTES_BY_SCATTER = Template("""
-  # There is no CD45 in the panel: small cells of little granularity. Debris, monocytes and granulocytes are the rivals. The
-  # anchor says where the mode is expected: 0 is the 1st, 1 the 99th percentile of the events on each axis.
+  # There is no CD45 in the panel: small cells of little granularity. The anchor says where the mode is expected: 0 is
+  # the 1st, 1 the 99th percentile of the events on each axis. The rivals are debris, monocytes and granulocytes.
+  # Populations are broad on linear axes: a ripple in one is no second population unless it is a significant one.
   - id: lymphocytes
     label: Lymphocytes$parent
     gate:
       method: density_cluster_2d@1
       dims: [FSC, SSC]
-      params: {anchor: [0.4, 0.2], rivals: [[0.05, 0.1], [0.85, 0.6], [0.7, 0.9]], lean: 1.0, max_distance: 0.5, alone: true}
+      params:
+        anchor: [0.2, 0.05]
+        rivals: [[0, 0], [0.75, 0.45], [0.6, 0.75]]
+        max_distance: 0.4
+        significance: 5
+        lean: 1.0
+        alone: true
 """)
 
 OTHER_LEUKOCYTES = Template("""
@@ -112,7 +113,12 @@ OTHER_LEUKOCYTES = Template("""
     gate:
       method: density_cluster_2d@1
       dims: [CD45, SSC]
-      params: {anchor: [0.95, 0.6], rivals: [[0.95, 0.2], [0.75, 0.85]], max_distance: 0.25, min_events: 50, max_foreign: 0.3}
+      params:
+        anchor: [0.95, 0.6]
+        rivals: [[0.95, 0.2], [0.75, 0.85]]
+        max_distance: 0.25
+        min_events: 50
+        max_foreign: 0.3
       tolerance: 0.1
       on_failure: absent
 
@@ -225,16 +231,16 @@ MEMORY = Template("""
     gate: {all_of: [not ccr7_positive, cd45ra_positive]}
 """)
 
-TREG = Template("""
-  # Caution: IL-7 itself lowers CD127 and raises CD25 for days to weeks after a dose, so within four weeks of one this is no
-  # measure of regulatory T cells. CD8 T cells show what is not high in CD25.
+TREG = """
+  # Caution: IL-7 itself lowers CD127 and raises CD25 for days to weeks after a dose, so within four weeks of one this
+  # is no measure of regulatory T cells. CD8 T cells show what is not high in CD25.
   - id: cd25_high
     label: CD25 high of CD4 T
     parent: cd4_t
     optional: true
     helper: true
     plot: [CD25, CD127]
-    gate: {method: tail@1, dims: [CD25], fit_on: $reference, params: {distance: 4, min_events: 200}}
+    gate: {method: tail@1, dims: [CD25], fit_on: cd8_t, params: {distance: 4, min_events: 200}}
 
   - id: cd127_low
     label: CD127 low of CD4 T
@@ -250,7 +256,7 @@ TREG = Template("""
     optional: true
     plot: [CD25, CD127]
     gate: {all_of: [cd25_high, cd127_low]}
-""")
+"""
 
 CD31_NAIVE = """
   - id: cd31_positive
@@ -286,6 +292,6 @@ POSITIVE = Template("""
 """)
 
 OTHERS = """
-  # Markers that the draft knows nothing more of: a valley where there is one. A gate that finds none has failed, it is not
-  # empty; give it a control to stand on (fit_on, or a tail or quantile of cells known to be negative), or strike it out.
+  # Markers that the draft knows nothing more of: a valley where there is one. A gate that finds none has failed, it is
+  # not empty; give it a control to stand on (a tail or quantile, fit_on cells known to be negative), or strike it out.
 """
