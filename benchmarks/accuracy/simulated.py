@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,10 @@ import pyarrow.parquet as pq
 
 from benchmarks.accuracy.gated import LOUD, GatedTube, Mask, read_run
 from benchmarks.accuracy.scores import score
-from nti7flow.simulation.laboratory import Laboratory
-from nti7flow.simulation.patients import DOZEN
-from nti7flow.simulation.study import PANELS, SimulatedStudy, StudyPlan, plan_study, write_study
-from nti7flow.simulation.trial import SimulatedTrial, simulate_trial
 
 POPULATIONS = ("cd4_t", "cd8_t", "b_cells", "nk_cells")
 #: Counts that say something about the tube as a whole, besides the four.
 OF_THE_TUBE = (*POPULATIONS, "lymphocytes", "beads")
-_CD4 = "cd4_"
-assert "tbnk" in PANELS
 
 
 def error_limit(truth: int) -> float:
@@ -62,7 +56,7 @@ def score_study(study: Path, run: Path) -> list[dict[str, Any]]:
         name = line["sample"]
         if name not in tubes:
             continue
-        labels = _labels(Path(study) / "truth" / "labels" / f"{name}.parquet")
+        labels = read_labels(Path(study) / "truth" / "labels" / f"{name}.parquet")
         about = {
             "sample": name,
             "subject": line["subject"],
@@ -184,50 +178,8 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> StudySummary:
     )
 
 
-def plan_trial(*, seed: int = 1, subjects: int = DOZEN, events: int = 30_000) -> StudyPlan:
-    """Plan a whole trial with awkward cases, TBNK tubes only."""
-    return plan_study(subjects=subjects, seed=seed, events=events, panel="tbnk", awkward=True)
-
-
-def plan_level(
-    cd4_per_ul: float, *, seed: int = 11, subjects: int = DOZEN, draws: int = 3, events: int = 30_000
-) -> StudyPlan:
-    """Plan a study whose patients all have a given number of CD4 T cells; all else is as it was drawn.
-
-    Of each patient some draws are kept, spread over the course, so that resting, cycling and aged blood are among them.
-    The CD4 T cells of each are scaled to the level with their subsets in proportion. The haematology of these draws is
-    left out: it would be of the blood as it was.
-    """
-    trial = simulate_trial(seed, n_subjects=subjects)
-    kept = [
-        replace(draw, cells_per_ul=_at_level(draw.cells_per_ul, cd4_per_ul))
-        for patient in trial.patients
-        for draw in _spread([d for d in trial.draws if d.subject == patient.subject.subject], draws)
-    ]
-    trial = SimulatedTrial(trial.patients, trial.doses, tuple(kept), (), trial.events)
-    laboratory = Laboratory(seed, trial, {"tbnk": events}, {"tbnk": max(events // 2, 1_000)})
-    title = f"{len(kept)} specimens with {cd4_per_ul:g} CD4 T cells/uL"
-    return StudyPlan(f"SIM-CD4-{cd4_per_ul:g}", title, trial, laboratory.plans())
-
-
-def _at_level(cells_per_ul: Mapping[str, float], cd4_per_ul: float) -> dict[str, float]:
-    now = sum(value for name, value in cells_per_ul.items() if name.startswith(_CD4))
-    return {n: value * cd4_per_ul / now if n.startswith(_CD4) else value for n, value in cells_per_ul.items()}
-
-
-def _spread(draws: Sequence[Any], n: int) -> list[Any]:
-    """Take n draws evenly over a patient's course, first and last included."""
-    if len(draws) <= n:
-        return list(draws)
-    return [draws[round(i * (len(draws) - 1) / max(n - 1, 1))] for i in range(n)]
-
-
-def write(plan: StudyPlan, out: Path, *, jobs: int = 1) -> SimulatedStudy:
-    """Write a planned study."""
-    return write_study(out, plan, jobs=jobs)
-
-
-def _labels(path: Path) -> Any:
+def read_labels(path: Path) -> Any:
+    """Label of every event of a tube, in file order."""
     return pq.read_table(path, columns=["population"]).column(0).cast("string").to_numpy(zero_copy_only=False)
 
 
