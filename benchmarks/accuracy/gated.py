@@ -91,9 +91,7 @@ def read_run(folder: Path) -> dict[str, GatedTube]:
     masks: dict[str, dict[str, Mask | None]] = {}
     for row in run.arrow("memberships").to_pylist():
         masks.setdefault(row["sample"], {})[row["population"]] = _unpacked(row)
-    gated = {
-        name: GatedTube(name, counts[name], tuple(checks.get(name, ())), masks.get(name, {})) for name in counts
-    }
+    gated = {name: GatedTube(name, counts[name], tuple(checks.get(name, ())), masks.get(name, {})) for name in counts}
     return gated | {name: GatedTube(name, refused=error) for name, error in run.refused.items()}
 
 

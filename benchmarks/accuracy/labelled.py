@@ -22,7 +22,16 @@ from nti7flow.gating.template import released_templates
 Floats = NDArray[np.float64]
 #: Markers of the mass cytometer's unnamed columns, by class medians (data/README.md): of the two that B cells carry,
 #: ch1 is theirs alone.
-CYANNO_MARKERS = {"ch0": "CD20", "ch1": "CD19", "ch2": "CD45", "ch3": "CD14", "ch4": "CD16", "ch5": "CD8", "ch6": "CD3", "ch7": "CD4"}
+CYANNO_MARKERS = {
+    "ch0": "CD20",
+    "ch1": "CD19",
+    "ch2": "CD45",
+    "ch3": "CD14",
+    "ch4": "CD16",
+    "ch5": "CD8",
+    "ch6": "CD3",
+    "ch7": "CD4",
+}
 #: Columns of the EuroFlow tube by position; their names are permuted in some files.
 EUROFLOW_MARKERS = ("CD19+TCRgd", "CD38", "CD3", "CD4+CD20", "CD45", "CD56+IgK", "CD5", "CD8+IgL", "", "")
 EUROFLOW_DETECTORS = ("FL1-A", "FL2-A", "FL3-A", "FL4-A", "FL5-A", "FL6-A", "FL7-A", "FL8-A", "FSC-A", "SSC-A")

@@ -65,7 +65,9 @@ class Source:
     @property
     def tube(self) -> Tube:
         """The tube as it is."""
-        return Tube(self.sample.events.astype(np.float64), self.spillover.matrix.copy(), np.arange(self.sample.n_events))
+        return Tube(
+            self.sample.events.astype(np.float64), self.spillover.matrix.copy(), np.arange(self.sample.n_events)
+        )
 
 
 Change = Callable[[Source, Tube], Tube]
@@ -111,15 +113,27 @@ def score_perturbations(
     """
     with tempfile.TemporaryDirectory() as folder:
         source = open_source((data or shared_data()) / TUBE, template, Path(folder))
-        rows = []
-        for perturbation in (NOTHING, *(only if only is not None else perturbations(source))):
-            tube = source.tube
-            for change in perturbation.changes:
-                tube = change(source, tube)
-            gated = gate_alone(_write(Path(folder) / "tube.fcs", source, tube), template)
-            rows += [_judge(source, perturbation, tube, gated, population) for population in SUBSETS]
-            done(perturbation.name)
-        return rows
+        chosen = list(perturbations(source)) if only is None else only
+        return score_source(source, template, Path(folder), chosen, done)
+
+
+def score_source(
+    source: Source,
+    template: str | Path,
+    folder: Path,
+    chosen: Sequence[Perturbation],
+    done: Callable[[str], None] = lambda name: None,
+) -> list[dict[str, Any]]:
+    """Do what `score_perturbations` does, to a tube that is open."""
+    rows = []
+    for perturbation in (NOTHING, *chosen):
+        tube = source.tube
+        for change in perturbation.changes:
+            tube = change(source, tube)
+        gated = gate_alone(_write(folder / "tube.fcs", source, tube), template)
+        rows += [_judge(source, perturbation, tube, gated, population) for population in SUBSETS]
+        done(perturbation.name)
+    return rows
 
 
 def shared_data() -> Path:
@@ -219,7 +233,9 @@ def gain(detectors: Sequence[str], factor: float, *, matrix_fits: bool) -> Chang
     return change
 
 
-def spill(rows: Sequence[int] | None = None, *, factor: float = 1.0, step: float = 0.0, to: int | None = None) -> Change:
+def spill(
+    rows: Sequence[int] | None = None, *, factor: float = 1.0, step: float = 0.0, to: int | None = None
+) -> Change:
     """Mis-set coefficients that are not 0: of some dyes (rows), or of all; into one detector, or into all."""
 
     def change(source: Source, tube: Tube) -> Tube:
@@ -265,7 +281,9 @@ def _gains(source: Source) -> Iterator[Perturbation]:
         percent = f"{100 * (factor - 1):+.0f} %"
         for detector in (*dyes, *scatter):
             label = _label(source, detector)
-            yield Perturbation("gain of one channel", f"gain {label} {percent}", (gain([detector], factor, matrix_fits=True),))
+            yield Perturbation(
+                "gain of one channel", f"gain {label} {percent}", (gain([detector], factor, matrix_fits=True),)
+            )
         for name, detectors in (("all fluorescence", dyes), ("all channels", [*dyes, *scatter])):
             yield Perturbation("gain of all", f"gain {name} {percent}", (gain(detectors, factor, matrix_fits=True),))
         for detector in dyes:

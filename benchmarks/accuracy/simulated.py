@@ -92,6 +92,7 @@ def _score(tube: GatedTube, population: str, truth: int, labels: Sequence[str]) 
         "silent_in_tube": wrong and severity not in LOUD and of_tube not in LOUD,
         "status": row.get("status", "refused"),
         "flags": row.get("flags", ""),
+        "template": row.get("template", ""),
         "said": "; ".join(tube.said(OF_THE_TUBE)),
         **_events(tube.masks.get(population), labels, population),
     }
