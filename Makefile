@@ -4,10 +4,10 @@ UV     := uv==0.13.9
 BIN    := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench fuzz torture docs lock clean
+.PHONY: help demo test lint bench accuracy fuzz torture docs lock clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/.test  ## Gate the study in sample_fcs/ into runs/demo
 	rm -rf runs/demo
@@ -24,6 +24,9 @@ lint: .venv/.lint  ## Style, types and room order
 
 bench: .venv/.bench  ## Measure speed against the peers, and of simulating a whole trial
 	$(BIN)/python -m benchmarks $(ARGS)
+
+accuracy: .venv/.test  ## Score the gates on labelled and simulated tubes, into docs/reference/accuracy.md
+	$(BIN)/python -m benchmarks.accuracy $(ARGS)
 
 fuzz: .venv/.test  ## Damage 20,000 FCS files and judge what is read (ARGS='--n 100000 --seed 7')
 	$(BIN)/python tests/events/fuzz_run.py $(ARGS)

@@ -35,7 +35,9 @@ def display(sample: Sample, spillover: Spillover) -> NDArray[np.float64]:
 def peers_on_study(
     study: Path, run: Path, *, tubes: int, done: Callable[[], None] = lambda: None
 ) -> list[dict[str, Any]]:
-    """Score the peers on some clean patient tubes, evenly taken: rows of ``sample, population, method, f1, count_error``.
+    """Score the peers on some clean patient tubes, evenly taken.
+
+    Rows of ``sample, population, method, n_true, f1, count_error``.
 
     Clustering gets the events of our own lymphocyte gate, as a person would have it; classifiers get the whole tube.
     Tubes without a lymphocyte gate are passed over for all methods, ours too.

@@ -74,7 +74,8 @@ class LabelledSet:
 
     def template(self) -> str | None:
         """Return the first of its templates that there is."""
-        return next((name for name in self.templates if name in released_templates()), None)
+        released = {reference.partition("@")[0] for reference in released_templates()}
+        return next((name for name in self.templates if name in released), None)
 
 
 def load_cyanno(data: Path) -> Iterator[Labelled]:

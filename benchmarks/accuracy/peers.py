@@ -55,7 +55,8 @@ def by_classifiers(display: Floats, truth: Names, *, folds: int = FOLDS) -> Iter
 def standardised(display: Floats) -> Floats:
     """Every channel with the same spread: neither method has units."""
     spread = display.std(axis=0)
-    return (display - display.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    scaled: Floats = (display - display.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    return scaled
 
 
 def _some(rng: np.random.Generator, n: int, most: int) -> NDArray[np.intp]:

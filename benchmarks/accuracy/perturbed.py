@@ -106,8 +106,8 @@ def score_perturbations(
     -------
     list of dict
         A row for each perturbation and subset: ``kind, name, population``; ``n_t`` (reference T cells retained),
-        ``reference`` and ``percent`` (% of T; None where nothing is said), ``shift`` (points), ``se`` (points; binomial,
-        of the reference), ``moved`` (by 1 point and by 2 SE or more), ``severity, tube_severity, flagged`` (the count's
+        ``reference`` and ``percent`` (% of T; None where nothing is said), ``shift`` and ``se`` (points; binomial, of
+        the reference), ``moved`` (by 1 point and by 2 SE or more), ``severity, tube_severity, flagged`` (the count's
         own, ``review`` or ``invalid``), ``held`` (not moved, or flagged), ``f1`` (against the reference's members),
         ``status, flags, said``. The first rows are the full tube itself.
     """

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.accuracy import perturbed, simulated
+from benchmarks.accuracy import perturbed, prose, simulated
 from benchmarks.accuracy.bars import Bar, bars, f1_of, ours
 from benchmarks.accuracy.gated import LOUD
 from benchmarks.accuracy.labelled import SETS
@@ -22,38 +22,12 @@ _MET = {True: "met", False: "**not met**", None: "—"}
 #: How much of what was said about a tube is quoted.
 _QUOTED = 160
 
-_HEAD = """<!-- Written by python -m benchmarks.accuracy; what is changed by hand is lost. -->
-# How right the gates are
-
-Written by `make accuracy`, which measures all of it anew: about ten minutes on two cores, the same numbers every time. Every
-tube is gated as a user gates it, and the run folder is scored. No parameter of a method or template was chosen by these
-numbers for one file; files of the same kinds that are added to the reference data are scored too.
-"""
-
-_LIMITS = """## What this does not show
-
-- The labels of the real sets are other people's gates. Where they disagree with ours at the edge of a population, one of both
-  is arbitrary; how far classifiers trained on four fifths of the same tube get says how much the labels follow from the channels.
-- EuroFlow's clusters are idealised: mixtures look better there than on blood as it comes. HIPC is one donor of one laboratory.
-  Neither set has patients with few T cells, so lymphopenia is judged on simulated tubes and on one thinned real tube alone.
-- Simulated tubes hold what their authors thought of. The truth of a count is the single live cells that are labelled so: dead
-  cells, doublets and carry-over in a gate are errors here, though a panel without a viability marker cannot tell all of them.
-- The perturbed tube is compared with itself. It says whether gates hold, not whether they were right at first. Thinning leaves
-  debris and granulocytes in place, as in lymphopenia, but the patient's other cells, drugs and activation are not there.
-- Clusters are named by the label most of their events have, and get our own lymphocyte gate on simulated and thinned tubes:
-  both flatter them, since a new tube comes without labels. They flag nothing. Classifiers have seen labels of the same tube.
-  The display scale is the set's own, arcsinh(x/5) for CyTOF and arcsinh(x/150) after compensation elsewhere; channels are standardised.
-- Speed is not measured here: see `make bench`.
-"""
-
 
 def write_report(results: Results, *, figure: str = "", notes: Sequence[str] = ()) -> str:
     """Return the page as markdown; ``figure`` is the path of the picture as seen from it."""
-    parts = [_HEAD, *notes, _bars(list(bars(results)), results)]
+    parts = [prose.HEAD, *notes, _bars(list(bars(results)), results)]
     if figure:
-        parts.append(
-            f"![F1 of every method by population, and errors of simulated counts by size of the count]({figure})\n"
-        )
+        parts.append(f"![F1 of every method by population; errors of simulated counts by size]({figure})\n")
     parts += [
         _labelled(results, kind.name) for kind in SETS if any(row["set"] == kind.name for row in results.labelled)
     ]
@@ -61,7 +35,7 @@ def write_report(results: Results, *, figure: str = "", notes: Sequence[str] = (
         parts.append(_studies(results.studies))
     if results.perturbed:
         parts.append(_perturbed(results))
-    return "\n".join([*parts, _LIMITS])
+    return "\n".join([*parts, prose.LIMITS])
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -123,11 +97,9 @@ def _labelled(results: Results, name: str) -> str:
     return "\n".join(parts)
 
 
-def _method(rows: Sequence[Row], method: str, populations: Sequence[str]) -> Iterator[str]:
-    yield method
-    for population in populations:
-        f1 = [f1_of(row) for row in rows if row["method"] == method and row["population"] == population]
-        yield f"{np.median(f1):.3f}" + (f" ({min(f1):.3f})" if len(f1) > 1 else "")
+def _method(rows: Sequence[Row], method: str, populations: Sequence[str]) -> tuple[str, ...]:
+    scores = [[f1_of(r) for r in rows if r["method"] == method and r["population"] == p] for p in populations]
+    return method, *(f"{np.median(f1):.3f}" + (f" ({min(f1):.3f})" if len(f1) > 1 else "") for f1 in scores)
 
 
 def _tube(row: Row) -> tuple[str, ...]:
@@ -198,10 +170,7 @@ def _studies(studies: Sequence[ScoredStudy]) -> str:
         (line for study in studies for line in _populations(study)),
     )
     parts = [
-        "## Simulated studies\n",
-        "A count is wrong where it is off by more than 10 %, √N and 3 events, all three, from the labelled single live cells on "
-        "file; silent where it is wrong and its severity is neither `review` nor `invalid`. Clean specimens are those that "
-        "nothing awkward was done to; tubes that clogged or had a burst of the tube before are among them, as in life.\n",
+        prose.SIMULATED,
         overview,
         populations,
         "Why clean specimens are flagged, first reason of each:\n",
@@ -212,18 +181,13 @@ def _studies(studies: Sequence[ScoredStudy]) -> str:
     if any(study.peers for study in studies):
         methods = ("study", "tubes", "method", *simulated.POPULATIONS)
         parts += [
-            "### Peers on simulated tubes\n",
-            _PEERS,
+            prose.PEERS,
             table(methods, (line for study in studies for line in _peers(study))),
         ]
     return "\n".join(parts)
 
 
 _AWKWARD = ("case", "shown by data", "should be", "is", "all four counts", "what was said")
-_PEERS = (
-    "Mean F1 on a few clean tubes of each study. Clustering gets the events of our lymphocyte gate, classifiers the whole tube; "
-    "tubes without a lymphocyte gate are passed over for every method.\n"
-)
 
 
 def _name(study: ScoredStudy) -> str:
@@ -281,9 +245,7 @@ def _perturbed(results: Results) -> str:
     keys = ("kind", "n", "flagged", "moved", "not_held")
     sums = perturbed.summarise(rows)
     parts = [
-        "## One real tube, thinned and shifted\n",
-        "tbnk_auto/1.fcs, CD4 and CD8 as % of T cells, each against the full tube's members among the same retained events. "
-        "Gains are turned with the matrix that fits them, and with the old matrix, which is then wrong by as much.\n",
+        prose.PERTURBED,
         table(header, ((*(s[key] for key in keys), _number(s["largest_unflagged"], 2)) for s in sums)),
     ]
     if missed := [row for row in rows if not row["held"]]:
@@ -293,8 +255,7 @@ def _perturbed(results: Results) -> str:
         names = list(dict.fromkeys(row["name"] for row in results.perturbed_peers))
         lines = ((name, *(_shift(results.perturbed_peers, name, method) for method in METHODS[1:])) for name in names)
         parts += [
-            "The peers on the same tube, given the full tube's lymphocytes and its names: larger shift of CD4 and CD8 % of T, "
-            "points (bold: beyond 1 point and 2 SE).\n",
+            prose.PERTURBED_PEERS,
             table(("perturbation", *METHODS[1:]), lines),
         ]
     return "\n".join(parts)

@@ -39,9 +39,9 @@ def score_study(study: Path, run: Path) -> list[dict[str, Any]]:
     list of dict
         ``sample, subject, batch, population``; ``truth`` and ``counted`` (events; 0 where absent, None where nothing is
         said), ``error`` and ``limit`` (events), ``wrong``; ``severity`` of the count, ``tube_severity`` of its tube's
-        checks and main counts together, ``any_severity`` of everything; ``silent`` (wrong, and the count is not flagged)
-        and ``silent_in_tube`` (nor is anything in its tube); ``status, flags, said``; ``case`` (awkward case, else
-        empty), ``clean`` (not named in awkward.csv), ``clog``; ``precision, recall, f1`` of the events.
+        checks and main counts, ``any_severity`` of everything; ``silent`` (wrong, and the count is not flagged) and
+        ``silent_in_tube`` (nor is anything in its tube); ``status, flags, template, said``; ``case`` (awkward case,
+        else empty), ``clean`` (not named in awkward.csv), ``clog``; ``precision, recall, f1`` of the events.
     """
     tubes = read_run(Path(run))
     truth = _read(Path(study) / "truth" / "counts.csv")
