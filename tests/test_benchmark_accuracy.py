@@ -295,6 +295,21 @@ def test_euroflow_columns_are_taken_by_position(tmp_path):
     assert (found["n_true"], found["n_found"], found["debris"], found["f1"]) == (2, 2, 1, 0.5)
 
 
+def test_activated_cells_are_left_out_of_scoring():
+    kind = next(kind for kind in labelled.SETS if kind.name == "HIPC")
+    labels = np.array(["CD4 Naive", "CD4 Naive", "CD4 Activated", "CD4 Effector"])
+    tube = labelled.Labelled("t", np.zeros((4, 1)), np.zeros((4, 1)), labels, ("A",), ("",))
+    found = labelled.compared(kind, tube, "cd4_naive", np.array([True, True, True, True]))
+    assert (found["n_true"], found["n_found"], found["precision"]) == (2, 3, 2 / 3)
+    assert found["f1_of_all"] == 4 / 6
+
+
+def test_bar_of_hipc_is_the_mean_of_its_classes():
+    rows = [of_set("HIPC", "a", name, f1) for name, f1 in (("cd4_naive", 0.95), ("cd4_cm", 0.86))]
+    assert met(Results(labelled=rows)) == {"HIPC, a": True}
+    assert met(Results(labelled=[rows[0], rows[1] | {"f1": 0.84}])) == {"HIPC, a": False}
+
+
 def test_a_set_without_a_template_or_files_is_not_scored():
     kind = replace(labelled.SETS[0], templates=("no_such_template", "tbnk"))
     assert kind.template() == "tbnk"
@@ -320,7 +335,15 @@ def test_every_labelled_file_is_found(shared_data):
 
 def of_set(name, sample, population, f1, *, method="nti7flow", count_error=0.0, healthy=True):
     row = {"set": name, "sample": sample, "population": population, "method": method, "healthy": healthy}
-    row |= {"n_true": 100, "n_found": 100, "precision": f1, "recall": f1, "f1": f1, "count_error": count_error}
+    row |= {
+        "n_true": 100,
+        "n_found": 100,
+        "precision": f1,
+        "recall": f1,
+        "f1": f1,
+        "f1_of_all": f1,
+        "count_error": count_error,
+    }
     return row | {"debris": 0, "status": "ok", "severity": ""}
 
 

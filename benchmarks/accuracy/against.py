@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import nti7flow as nf
-from benchmarks.accuracy.gated import read_run
+from benchmarks.accuracy.gated import GatedTube, read_run
 from benchmarks.accuracy.peers import by_classifiers, by_clustering
 from benchmarks.accuracy.perturbed import ERRORS, POINTS, SUBSETS, T_CELLS, Change, Source, Tube, gain, spill, thin
 from benchmarks.accuracy.scores import score
-from benchmarks.accuracy.simulated import POPULATIONS, read_labels
+from benchmarks.accuracy.simulated import POPULATIONS, awkward_cases, read_labels, read_sheet
 from nti7flow.events.sample import Sample
 from nti7flow.events.spillover import Spillover
+from nti7flow.study.batch import workers
 
 #: The usual cofactor of fluorescence; scatter is standardised by the peers themselves.
 COFACTOR = 150.0
@@ -32,48 +32,48 @@ def display(sample: Sample, spillover: Spillover) -> NDArray[np.float64]:
     return np.column_stack([dyes, scatter[:, :1], np.arcsinh(scatter[:, 1:] / COFACTOR)])
 
 
-def peers_on_study(
-    study: Path, run: Path, *, tubes: int, done: Callable[[], None] = lambda: None
-) -> list[dict[str, Any]]:
+def peers_on_study(study: Path, run: Path, *, tubes: int, jobs: int = 1) -> list[dict[str, Any]]:
     """Score the peers on some clean patient tubes, evenly taken.
 
-    Rows of ``sample, population, method, n_true, f1, count_error``.
-
-    Clustering gets the events of our own lymphocyte gate, as a person would have it; classifiers get the whole tube.
-    Tubes without a lymphocyte gate are passed over for all methods, ours too.
+    Rows of ``sample, population, method, n_true, f1, count_error``. Clustering gets the events of our own lymphocyte
+    gate, as a person would have it; classifiers get the whole tube. Tubes without a lymphocyte gate are passed over for
+    all methods, ours too.
     """
     gated = read_run(run)
-    named = set()
-    if (awkward := study / "truth" / "awkward.csv").exists():
-        named = {row[key] for row in _read(awkward) for key in ("sample", "other")}
-    sheet = [row for row in _read(study / "samples.csv") if row["role"] == "patient" and row["sample"] not in named]
+    named = {row[key] for row in awkward_cases(study) for key in ("sample", "other")}
+    sheet = [
+        row for row in read_sheet(study / "samples.csv") if row["role"] == "patient" and row["sample"] not in named
+    ]
     able = [row for row in sheet if gated[row["sample"]].masks.get("lymphocytes") is not None]
     chosen = [able[round(i * (len(able) - 1) / max(tubes - 1, 1))] for i in range(min(tubes, len(able)))]
+    with workers(min(jobs, len(chosen))) as each:
+        found = each(peers_on_tube, [(study, line["file"], gated[line["sample"]]) for line in chosen])
+        return [row for rows in found for row in rows]
+
+
+def peers_on_tube(study: Path, file: str, tube: GatedTube) -> list[dict[str, Any]]:
+    """Score the peers, and our own gates, on one simulated tube."""
+    labels = read_labels(study / "truth" / "labels" / f"{tube.sample}.parquet")
+    truth = np.where(np.isin(labels, POPULATIONS), labels, OTHER).astype("U16")
+    sample = nf.read_fcs(study / file)
+    spillover = Spillover.from_keyword(sample)
+    inside = tube.masks["lymphocytes"]
+    assert spillover is not None and inside is not None
+    shown = display(sample, spillover)
+    members: dict[str, Mapping[str, NDArray[np.bool_] | None]] = {"nti7flow": tube.masks}
+    for method, names in by_clustering(shown[inside], truth[inside]):
+        whole = np.full(len(truth), OTHER, dtype=truth.dtype)
+        whole[inside] = names
+        members[method] = {population: whole == population for population in POPULATIONS}
+    for method, names in by_classifiers(shown, truth):
+        members[method] = {population: names == population for population in POPULATIONS}
     rows = []
-    for line in chosen:
-        name, tube = line["sample"], gated[line["sample"]]
-        labels = read_labels(study / "truth" / "labels" / f"{name}.parquet")
-        truth = np.where(np.isin(labels, POPULATIONS), labels, OTHER).astype("U16")
-        sample = nf.read_fcs(study / line["file"])
-        spillover = Spillover.from_keyword(sample)
-        assert spillover is not None
-        shown, inside = display(sample, spillover), tube.masks["lymphocytes"]
-        assert inside is not None
-        named_by: dict[str, NDArray[Any]] = {}
-        for method, names in by_clustering(shown[inside], truth[inside]):
-            whole = np.full(len(truth), OTHER, dtype=truth.dtype)
-            whole[inside] = names
-            named_by[method] = whole
-        named_by |= dict(by_classifiers(shown, truth))
+    for method, masks in members.items():
         for population in POPULATIONS:
-            found = {method: names == population for method, names in named_by.items()}
-            mask = tube.masks.get(population)
-            found["nti7flow"] = np.zeros(len(truth), np.bool_) if mask is None else mask
-            for method, members in found.items():
-                result = score(truth == population, members)
-                about = {"sample": name, "population": population, "method": method}
-                rows.append(about | {"n_true": result.n_true, "f1": result.f1, "count_error": result.count_error})
-        done()
+            mask = masks.get(population)
+            result = score(truth == population, np.zeros(len(truth), np.bool_) if mask is None else mask)
+            about = {"sample": tube.sample, "population": population, "method": method}
+            rows.append(about | {"n_true": result.n_true, "f1": result.f1, "count_error": result.count_error})
     return rows
 
 
@@ -144,8 +144,3 @@ def _moved(truth: NDArray[Any], names: NDArray[Any], population: str) -> dict[st
         "moved": not (abs(shift) < POINTS or abs(shift) < ERRORS * se),
         "f1": score(truth == population, names == population).f1,
     }
-
-
-def _read(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))

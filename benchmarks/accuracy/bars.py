@@ -99,9 +99,11 @@ def _euroflow(results: Results, rows: Sequence[Row]) -> Iterator[Bar]:
 
 def _hipc(results: Results, rows: Sequence[Row]) -> Iterator[Bar]:
     for sample in dict.fromkeys(row["sample"] for row in rows):
-        mean = float(np.mean([f1_of(row) for row in rows if row["sample"] == sample]))
+        own = [row for row in rows if row["sample"] == sample]
+        mean, of_all = (float(np.mean(np.nan_to_num([row[key] for row in own]))) for key in ("f1", "f1_of_all"))
         goal = ", goal reached" if mean >= HIPC_GOAL else ""
-        yield Bar(f"HIPC, {sample}", _ASKED["HIPC"], f"mean {mean:.3f}{goal}", mean >= HIPC_MEAN)
+        measured = f"mean {mean:.3f}{goal} (activated cells counted as wrong: {of_all:.3f})"
+        yield Bar(f"HIPC, {sample}", _ASKED["HIPC"], measured, mean >= HIPC_MEAN)
 
 
 def _simulated(study: Any) -> Iterator[Bar]:

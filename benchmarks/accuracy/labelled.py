@@ -65,12 +65,17 @@ class Labelled:
 
 @dataclass(frozen=True)
 class LabelledSet:
-    """A folder of labelled tubes of one kind; ``truth`` is the labels that make up each population."""
+    """A folder of labelled tubes of one kind.
+
+    ``truth`` is the labels that make up each population; events with one of the ``ignored`` labels are left out of the
+    scores, since what they were called rests on more than the channels show.
+    """
 
     name: str
     templates: tuple[str, ...]
     truth: Mapping[str, tuple[str, ...]]
     load: Callable[[Path], Iterator[Labelled]]
+    ignored: tuple[str, ...] = ()
 
     def template(self) -> str | None:
         """Return the first of its templates that there is."""
@@ -144,6 +149,7 @@ SETS = (
             "cd8_temra": ("CD8 Effector",),
         },
         load_hipc,
+        ignored=("CD4 Activated", "CD8 Activated"),
     ),
 )
 
@@ -152,7 +158,8 @@ def score_labelled(labelled: LabelledSet, tube: Labelled, template: str, folder:
     """Gate one labelled tube, and compare it with its labels: a row for each population.
 
     Each has ``set, sample, healthy, population, method`` (``nti7flow``); ``n_true, n_found, precision, recall, f1,
-    count_error``; ``debris`` (found events that are labelled debris or doublets); ``status, severity, flagged``.
+    count_error``; ``f1_of_all``
+    (nothing ignored); ``debris`` (found events that are labelled debris or doublets); ``status, severity, flagged``.
     """
     path = folder / f"{tube.sample}.fcs"
     write_events(path, tube.values, tube.detectors, markers=tube.markers)
@@ -176,7 +183,9 @@ def _row(labelled: LabelledSet, tube: Labelled, gated: GatedTube, population: st
 
 def compared(labelled: LabelledSet, tube: Labelled, population: str, found: NDArray[np.bool_]) -> dict[str, Any]:
     """Return what is the same for every method: found events against the labels of a population."""
-    result = score(np.isin(tube.labels, labelled.truth[population]), found)
+    truth = np.isin(tube.labels, labelled.truth[population])
+    scored = ~np.isin(tube.labels, labelled.ignored)
+    result = score(truth[scored], found[scored])
     return {
         "set": labelled.name,
         "sample": tube.sample,
@@ -187,6 +196,7 @@ def compared(labelled: LabelledSet, tube: Labelled, population: str, found: NDAr
         "precision": result.precision,
         "recall": result.recall,
         "f1": result.f1,
+        "f1_of_all": score(truth, found).f1,
         "count_error": result.count_error,
         "debris": int((tube.labels[found] == DEBRIS).sum()),
     }

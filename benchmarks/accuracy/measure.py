@@ -13,6 +13,7 @@ import numpy as np
 from benchmarks.accuracy import against, labelled, perturbed, simulated, studies
 from benchmarks.accuracy.labelled import SETS, Labelled, LabelledSet
 from benchmarks.accuracy.peers import by_classifiers, by_clustering
+from nti7flow.study.batch import workers
 
 Row = dict[str, Any]
 #: Parts that --only can name.
@@ -124,12 +125,15 @@ def _labelled(kind: LabelledSet, settings: Settings, results: Results, step: Ste
         results.not_scored[kind.name] = f"no template {' or '.join(kind.templates)}"
     else:
         results.templates[kind.name] = template
-    for number, tube in enumerate(tubes):
-        step(kind.name, tube.sample, number / len(tubes))
-        results.labelled += _labelled_tube(kind, _thinned(tube, settings.size.events), template, settings.size)
+    with workers(min(settings.jobs, len(tubes))) as run:
+        calls = [(kind, _thinned(tube, settings.size.events), template, settings.size) for tube in tubes]
+        for number, rows in enumerate(run(labelled_tube, calls), 1):
+            step(kind.name, f"{number} of {len(tubes)} tubes", number / len(tubes))
+            results.labelled += rows
 
 
-def _labelled_tube(kind: LabelledSet, tube: Labelled, template: str | None, size: Size) -> list[Row]:
+def labelled_tube(kind: LabelledSet, tube: Labelled, template: str | None, size: Size) -> list[Row]:
+    """Score our gates, where there is a template, and the peers on one labelled tube."""
     rows: list[Row] = []
     if template is not None:
         with tempfile.TemporaryDirectory() as folder:
@@ -170,7 +174,7 @@ def _study(plan: Any, level: float | None, folder: Path, settings: Settings, res
             n_tubes=len(plan.tubes),
             rows=rows,
             awkward=simulated.score_awkward(study, run),
-            peers=against.peers_on_study(study, run, tubes=settings.size.peer_tubes),
+            peers=against.peers_on_study(study, run, tubes=settings.size.peer_tubes, jobs=settings.jobs),
         )
     )
     results.templates.setdefault("tbnk", next((row["template"] for row in rows if row["template"]), settings.template))

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 Floats = NDArray[np.float64]
 Names = NDArray[Any]
@@ -31,7 +32,9 @@ def by_clustering(display: Floats, truth: Names) -> Iterator[tuple[str, Names]]:
     scaled = standardised(display)
     fitted = _some(np.random.default_rng(SEED), len(scaled), MOST_CLUSTERED)
     for method, cluster in ((CLUSTERING[0], _mixture), (CLUSTERING[1], _k_means)):
-        yield method, _majority(cluster(scaled, fitted), truth)
+        with threadpool_limits(1):  # the order of a sum over threads would be another every time
+            clusters = cluster(scaled, fitted)
+        yield method, _majority(clusters, truth)
 
 
 def by_classifiers(display: Floats, truth: Names, *, folds: int = FOLDS) -> Iterator[tuple[str, Names]]:
@@ -48,7 +51,8 @@ def by_classifiers(display: Floats, truth: Names, *, folds: int = FOLDS) -> Iter
         for fold, (learnt, asked) in enumerate(splits):
             few = learnt[_some(np.random.default_rng([SEED, fold]), len(learnt), MOST_LEARNT)]
             if len(np.unique(truth[few])) > 1:
-                named[asked] = make().fit(scaled[few], truth[few]).predict(scaled[asked])
+                with threadpool_limits(1):
+                    named[asked] = make().fit(scaled[few], truth[few]).predict(scaled[asked])
         yield method, named
 
 

@@ -44,10 +44,10 @@ def score_study(study: Path, run: Path) -> list[dict[str, Any]]:
         else empty), ``clean`` (not named in awkward.csv), ``clog``; ``precision, recall, f1`` of the events.
     """
     tubes = read_run(Path(run))
-    truth = _read(Path(study) / "truth" / "counts.csv")
+    truth = read_sheet(Path(study) / "truth" / "counts.csv")
     known = {(row["sample"], row["population"]): row["n_events"] for row in truth}
-    sheet = [row for row in _read(Path(study) / "samples.csv") if row["role"] == "patient"]
-    made = {row["sample"]: row for row in _read(Path(study) / "truth" / "tubes.csv")}
+    sheet = [row for row in read_sheet(Path(study) / "samples.csv") if row["role"] == "patient"]
+    made = {row["sample"]: row for row in read_sheet(Path(study) / "truth" / "tubes.csv")}
     cases = awkward_cases(Path(study))
     named = {row["sample"] for row in cases} | {row["other"] for row in cases}
     case_of = {row["sample"]: row["case"] for row in cases}
@@ -108,7 +108,7 @@ def _events(mask: Mask | None, labels: Any, population: str) -> dict[str, float]
 def awkward_cases(study: Path) -> list[dict[str, str]]:
     """Rows of awkward.csv; none where the study has none."""
     path = study / "truth" / "awkward.csv"
-    return _read(path) if path.exists() else []
+    return read_sheet(path) if path.exists() else []
 
 
 def score_awkward(study: Path, run: Path) -> list[dict[str, Any]]:
@@ -184,6 +184,7 @@ def read_labels(path: Path) -> Any:
     return pq.read_table(path, columns=["population"]).column(0).cast("string").to_numpy(zero_copy_only=False)
 
 
-def _read(path: Path) -> list[dict[str, str]]:
+def read_sheet(path: Path) -> list[dict[str, str]]:
+    """Rows of a sheet or of a table of truth."""
     with path.open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
