@@ -50,17 +50,17 @@ def draw(results: Results, path: Path) -> None:
 def _scores(axes: Any, results: Results) -> None:
     rows = results.labelled
     lines = list(dict.fromkeys((row["set"], row["population"]) for row in rows))
-    for place, (name, population) in enumerate(lines):
-        for shift, method in enumerate(METHODS):
-            here = [r for r in rows if (r["set"], r["population"], r["method"]) == (name, population, method)]
-            f1 = [f1_of(row) for row in here]
-            if f1:
-                colour, marker = _STYLE[method]
-                y = np.full(len(f1), place + (shift - len(METHODS) / 2) * 0.1)
-                axes.plot(f1, y, marker, color=colour, ms=4.5, alpha=0.85, label=method if not place else None)
+    for shift, method in enumerate(METHODS):
+        found = [(lines.index((r["set"], r["population"])), f1_of(r)) for r in rows if r["method"] == method]
+        if found:
+            colour, marker = _STYLE[method]
+            places, f1 = np.array(found).T
+            y = places + (shift - len(METHODS) / 2) * 0.1
+            axes.plot(f1, y, marker, color=colour, ms=5 if shift == 0 else 4, alpha=0.85, label=method)
     axes.set_yticks(range(len(lines)), [f"{name}  {population}" for name, population in lines])
     axes.invert_yaxis()
-    axes.set(xlabel="F1", title="Labelled real tubes: every tube a point", xlim=(min(0.75, *axes.get_xlim()), 1.005))
+    axes.set(xlabel="F1", title="Labelled real tubes: every tube a point")
+    axes.set_xlim(max(min([0.85, *map(f1_of, rows)]) - 0.01, -0.01), 1.005)
     axes.grid(axis="x", alpha=0.3)
     if lines:
         axes.legend(fontsize=8, loc="lower left")
