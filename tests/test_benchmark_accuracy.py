@@ -383,7 +383,7 @@ def test_bars_of_what_was_not_scored_say_so():
 
 def test_bars_of_a_study():
     case = {"case": "empty_tube", "shown_by_data": "yes", "flagged": False, "severity": "", "wanted": "invalid"}
-    case |= {"blocks": False, "said": "a | b"}
+    case |= {"blocks": False, "named": False, "said": "a | b"}
     rows = [study_row(f"{n}", 0) for n in range(99)] + [study_row("99", 9)]
     study = ScoredStudy("title", None, 100, rows, [case], [])
     found = met(Results(studies=[study]))

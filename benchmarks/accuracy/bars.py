@@ -126,6 +126,7 @@ def _simulated(study: Any) -> Iterator[Bar]:
     if shown := [row for row in study.awkward if row["shown_by_data"] == "yes"]:
         missed = [row["case"] for row in shown if not row["flagged"]]
         measured = f"{len(shown) - len(missed)} of {len(shown)}" + (f"; not {', '.join(missed)}" if missed else "")
+        measured += f"; {sum(row['named'] for row in shown)} with the trouble itself named"
         yield Bar(f"{name}: awkward cases", "every one that the data show is flagged", measured, not missed)
 
 

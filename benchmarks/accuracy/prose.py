@@ -36,6 +36,12 @@ PERTURBED_PEERS = """The peers on the same tube, given the full tube's lymphocyt
 CD4 and CD8 % of T, points (bold: beyond 1 point and 2 SE).
 """
 
+AWKWARD = """### Awkward cases
+
+Flagged is `review` or `invalid` on a check of the tube, on one of the four counts, lymphocytes or beads, or a refusal.
+A tube may be loud by chance: whether a word of what is said is about the trouble itself stands beside it.
+"""
+
 LIMITS = """## What this does not show
 
 - The labels of the real sets are other people's gates. Where they disagree with ours at the edge of a population, one

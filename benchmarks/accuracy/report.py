@@ -177,7 +177,7 @@ def _studies(studies: Sequence[ScoredStudy]) -> str:
         table(("study", "reason", "specimens"), (line for study in studies for line in _reasons(study))),
     ]
     if any(study.awkward for study in studies):
-        parts += ["### Awkward cases\n", table(_AWKWARD, (_case(row) for study in studies for row in study.awkward))]
+        parts += [prose.AWKWARD, table(_AWKWARD, (_case(row) for study in studies for row in study.awkward))]
     if any(study.peers for study in studies):
         methods = ("study", "tubes", "method", *simulated.POPULATIONS)
         parts += [
@@ -187,7 +187,7 @@ def _studies(studies: Sequence[ScoredStudy]) -> str:
     return "\n".join(parts)
 
 
-_AWKWARD = ("case", "shown by data", "should be", "is", "all four counts", "what was said")
+_AWKWARD = ("case", "shown by data", "should be", "is", "all four counts", "trouble named", "what was said")
 
 
 def _name(study: ScoredStudy) -> str:
@@ -217,14 +217,8 @@ def _case(row: Row) -> tuple[str, ...]:
     found = row["severity"] or "nothing"
     mark = found if row["flagged"] or row["shown_by_data"] != "yes" else f"**{found}**"
     said = row["said"][:_QUOTED] + ("…" if len(row["said"]) > _QUOTED else "")
-    return (
-        row["case"],
-        row["shown_by_data"],
-        row["wanted"],
-        mark,
-        "flagged" if row["blocks"] else "not all",
-        said or "—",
-    )
+    blocks, named = "flagged" if row["blocks"] else "not all", "yes" if row["named"] else "no"
+    return row["case"], row["shown_by_data"], row["wanted"], mark, blocks, named, said or "—"
 
 
 def _peers(study: ScoredStudy) -> Iterator[tuple[object, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,19 @@ from benchmarks.accuracy.scores import score
 POPULATIONS = ("cd4_t", "cd8_t", "b_cells", "nk_cells")
 #: Counts that say something about the tube as a whole, besides the four.
 OF_THE_TUBE = (*POPULATIONS, "lymphocytes", "beads")
+#: Words by which what is said names the trouble itself, and is not merely loud for another reason.
+_NAMES = {
+    "swapped_tubes": "swap|other visits|course|mismatch|subject",
+    "duplicated_file": "duplicate",
+    "wrong_spillover": "spill|compens",
+    "missing_beads": "bead",
+    "wrong_lot_number": r"\blot\b|bead_lot",
+    "clotted_specimen": "clot|doublet|flow_rate|clog",
+    "over_range_gain": "range|saturat|margin",
+    "empty_tube": "empty|too_few|few_events|no_cells|no cells|n_events",
+    "truncated_file": "truncated|cut short|FCS046",
+    "mislabelled_marker": "exchange|mislabel|marker|label",
+}
 
 
 def error_limit(truth: int) -> float:
@@ -115,13 +129,15 @@ def score_awkward(study: Path, run: Path) -> list[dict[str, Any]]:
     """Say for each awkward case whether it was flagged, and what was said.
 
     ``flagged`` needs ``review`` or ``invalid`` on a check of the tube or on one of its main counts, or a refusal;
-    ``blocks`` that all four counts have it, so that none of them would be used.
+    ``blocks`` that all four counts have it, so that none of them would be used. ``named`` says whether a word of what
+    was said is about this trouble: a loud count may be so by chance.
     """
     tubes = read_run(Path(run))
     rows = []
     for case in awkward_cases(Path(study)):
         tube = tubes[case["sample"]]
         severity = "invalid" if tube.refused else tube.tube_severity(OF_THE_TUBE)
+        said = "; ".join(tube.said(OF_THE_TUBE))
         rows.append(
             {
                 "case": case["case"],
@@ -131,7 +147,8 @@ def score_awkward(study: Path, run: Path) -> list[dict[str, Any]]:
                 "severity": severity,
                 "flagged": severity in LOUD,
                 "blocks": all(tube.severity(name) in LOUD for name in POPULATIONS),
-                "said": "; ".join(tube.said(OF_THE_TUBE)),
+                "named": re.search(_NAMES.get(case["case"], "$^"), said, re.IGNORECASE) is not None,
+                "said": said,
                 "must_say": case["must_say"],
             }
         )
