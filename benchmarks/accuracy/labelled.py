@@ -159,7 +159,8 @@ def score_labelled(labelled: LabelledSet, tube: Labelled, template: str, folder:
 
     Each has ``set, sample, healthy, population, method`` (``nti7flow``); ``n_true, n_found, precision, recall, f1,
     count_error``; ``f1_of_all``
-    (nothing ignored); ``debris`` (found events that are labelled debris or doublets); ``status, severity, flagged``.
+    (nothing ignored); ``debris`` (found events that are labelled debris or doublets); ``status, template,
+    severity, flagged, said``.
     """
     path = folder / f"{tube.sample}.fcs"
     write_events(path, tube.values, tube.detectors, markers=tube.markers)
@@ -170,11 +171,12 @@ def score_labelled(labelled: LabelledSet, tube: Labelled, template: str, folder:
 def _row(labelled: LabelledSet, tube: Labelled, gated: GatedTube, population: str) -> dict[str, Any]:
     mask = gated.masks.get(population)
     found = np.zeros(len(tube.labels), np.bool_) if mask is None else mask
-    severity = gated.severity(population)
+    severity, row = gated.severity(population), gated.counts.get(population, {})
     return {
         **compared(labelled, tube, population, found),
         "method": "nti7flow",
-        "status": gated.counts.get(population, {}).get("status", "refused" if gated.refused else "missing"),
+        "status": row.get("status", "refused" if gated.refused else "missing"),
+        "template": row.get("template", ""),
         "severity": severity,
         "flagged": severity in LOUD,
         "said": "; ".join(gated.said((population,))),

@@ -123,13 +123,13 @@ def _labelled(kind: LabelledSet, settings: Settings, results: Results, step: Ste
         return
     if template is None:
         results.not_scored[kind.name] = f"no template {' or '.join(kind.templates)}"
-    else:
-        results.templates[kind.name] = template
     with workers(min(settings.jobs, len(tubes))) as run:
         calls = [(kind, _thinned(tube, settings.size.events), template, settings.size) for tube in tubes]
         for number, rows in enumerate(run(labelled_tube, calls), 1):
             step(kind.name, f"{number} of {len(tubes)} tubes", number / len(tubes))
             results.labelled += rows
+    if named := [row["template"] for row in results.labelled if row["set"] == kind.name and row.get("template")]:
+        results.templates[kind.name] = named[0]  # with its version
 
 
 def labelled_tube(kind: LabelledSet, tube: Labelled, template: str | None, size: Size) -> list[Row]:
