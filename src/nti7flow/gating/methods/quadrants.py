@@ -14,7 +14,16 @@ from pydantic import Field
 
 from nti7flow.gating.histogram import Axis, Histogram
 from nti7flow.gating.methods.registry import Parameters, Placement, method
-from nti7flow.gating.methods.thresholds import TailParameters, bandwidth, find_modes, smoothed, tail, valley_floor
+from nti7flow.gating.methods.thresholds import (
+    DEBRIS,
+    DEEP,
+    TailParameters,
+    bandwidth,
+    find_modes,
+    smoothed,
+    tail,
+    valley_floor,
+)
 from nti7flow.gating.polygon import points_inside
 
 Ints = NDArray[np.int64]
@@ -162,23 +171,38 @@ def _pair(axis: Axis, sides: Sequence[Ints], before: Pair | None, parameters: Qu
 
 
 def _valley(axis: Axis, counts: Ints, before: Pair | None, parameters: QuadrantParameters) -> Line | None:
-    """Return the deepest valley among the events of one side, between the modes that were parted before."""
+    """Return the valley that parts the events of one side, between the modes that were parted before."""
     n_events = int(counts.sum())
     if n_events < parameters.min_events / 2:
         return None
     sigma = bandwidth(n_events)
     density = smoothed(Histogram((axis,), counts), sigma)
     modes = find_modes(density, 2.0 * np.sqrt(np.pi) * sigma / axis.width, parameters.significance)
-    lines = []
+    cumulative = np.cumsum(counts)
+    found = list[tuple[Line, int]]()  # with the events on the smaller side
     for i, (below, above) in enumerate(pairwise(modes)):
         lower_mode = min(density[modes[: i + 1]].max(), density[modes[i + 1 :]].max())
         middle, bottom = valley_floor(density, below, above, lower_mode)
         value, first, second = (float(axis.low + at * axis.width) for at in (middle, below + 0.5, above + 0.5))
-        lines.append(Line(value, first, second, float(density[bottom] / lower_mode)))
+        line = Line(value, first, second, float(density[bottom] / lower_mode))
+        found.append((line, int(min(cumulative[bottom], n_events - cumulative[bottom]))))
     if before is not None:
         low, high = min(line.below for line in before), max(line.above for line in before)
-        lines = [line for line in lines if low < line.value < high]
-    return min(lines, key=lambda line: line.depth, default=None)
+        found = [item for item in found if low < item[0].value < high]
+    return _choose(found, n_events)
+
+
+def _choose(found: Sequence[tuple[Line, int]], n_events: int) -> Line | None:
+    """Choose among valleys, each with the events on its smaller side, as ``density_valley`` does.
+
+    A few stray events at an end do not draw the line while anything else does. Of the valleys that are deep it is the
+    one with most events on its smaller side; where none is, the deepest.
+    """
+    parting = [item for item in found if item[1] >= DEBRIS * n_events] or found
+    deep = [item for item in parting if item[0].depth <= DEEP]
+    if deep:
+        return max(deep, key=lambda item: item[1])[0]
+    return min((line for line, _ in parting), key=lambda line: line.depth, default=None)
 
 
 def _lent(axis: Axis, counts: Ints, line: Line | None, theirs: Ints) -> Line:
