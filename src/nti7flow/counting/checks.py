@@ -14,6 +14,7 @@ from nti7flow.events.sample import Sample
 from nti7flow.events.spectrum import Matrix
 from nti7flow.events.spillover import CONDITION_LIMIT
 from nti7flow.gating.strategy import Severity
+from nti7flow.quality.report import Quality
 
 #: Unassigned lymphocytes, % of lymphocytes: above the first worth knowing, above the second worth a look.
 UNASSIGNED_OPTIMAL, UNASSIGNED_LIMIT = 5.0, 10.0
@@ -59,6 +60,20 @@ def _all_gated(sample: Sample, data_sets: Collection[int]) -> bool:
 def sample_flags(notes: dict[Note, Severity]) -> dict[str, Severity]:
     """Return the flags that notes of the reader give to every count of a sample, with severities; info gives none."""
     return {f"file_{note.code}": severity for note, severity in notes.items() if severity == "review"}
+
+
+def quality_flags(quality: Quality | None) -> dict[str, Severity]:
+    """Return the flags that checks of the acquisition give to every count of a sample, with severities."""
+    findings = quality.findings if quality is not None else ()
+    return {f"quality_{f.check}": f.severity for f in findings if f.severity in ("review", "invalid")}
+
+
+def check_acquisition(quality: Quality | None) -> Iterator[Check]:
+    """Checks of how a tube was acquired; of single channels those that found something."""
+    for finding in quality.findings if quality is not None else ():
+        if finding.severity or finding.n_excluded or not finding.channel:
+            name = " ".join(filter(None, (finding.check, finding.channel, finding.note)))
+            yield Check(printable(name), finding.value, finding.limit, finding.severity, finding.n_excluded)
 
 
 def check_sample(

@@ -33,12 +33,15 @@ from nti7flow.gating.specs import (
     FittedSpec,
     FixedSpec,
     PopulationSpec,
+    QualitySpec,
     SameAsSpec,
     method_parameters,
 )
 from nti7flow.gating.strategy import SEVERITY, SEVERITY_ORDER, GatingStrategy, Members, Population, Status, apply_gate
 from nti7flow.gating.template import GatingTemplate, pooled_scope
 from nti7flow.gating.values import DisplayValues
+from nti7flow.quality.outline import steady_outline
+from nti7flow.quality.report import Quality, check_quality
 
 #: No more events than the background explains with this probability: the population is absent, not hard to place.
 ABSENT_PROBABILITY = 0.99
@@ -62,6 +65,7 @@ class Resolution:
     own: dict[str, Fitted] = field(default_factory=dict)
     priors: Mapping[str, Prior] = field(default_factory=dict)
     gating_sd: dict[str, float] = field(default_factory=dict)
+    quality: Quality | None = None
     _replicated: dict[tuple[str, ...], tuple[Histogram, tuple[Histogram, ...]]] = field(default_factory=dict)
 
     @classmethod
@@ -170,6 +174,8 @@ class Resolution:
             return (fixed, "ok", (), None) if blocked is None else (None, *blocked, None)
         if blocked is not None:
             return None, *blocked, None
+        if isinstance(gate, QualitySpec):
+            return self._steady(), "ok", (), None
         if isinstance(gate, SameAsSpec):
             other = self.populations[gate.same_as]
             return other.gate, other.status, other.flags, None
@@ -201,6 +207,17 @@ class Resolution:
         status = max((p.status for p in present), key=lambda s: SEVERITY_ORDER.index(SEVERITY[s]), default=ok)
         flags = tuple(dict.fromkeys(flag for p in present for flag in p.flags))
         return BooleanGate("and" if gate.all_of else "or", combined), status, flags, None
+
+    def _steady(self) -> PlacedGate:
+        """Return the gate on time that keeps what was acquired steadily; all events where nothing speaks against it."""
+        if self.quality is None:
+            self.quality = check_quality(self.sample, self.spillover, self.template.spec.quality)
+        if not self.quality.n_excluded:
+            return self._everything()
+        channel = next(channel for channel in self.sample.panel.channels if channel.role == "time")
+        top = self.quality.steady[-1][1]
+        time = Dimension(channel.detector, channel.marker, False, Linear(top, 0.0))
+        return PolygonGate((time, time), steady_outline(self.quality.steady, top))
 
     def _is_nobody(self, name: str) -> bool:
         """Whether a population is known to have no events, and has no gate that says so: "not" that is everything."""

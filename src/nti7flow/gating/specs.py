@@ -22,6 +22,7 @@ from nti7flow.gating.lending import Lender
 from nti7flow.gating.methods import find_method
 from nti7flow.gating.methods.registry import Parameters
 from nti7flow.gating.yaml_source import explain
+from nti7flow.quality.limits import QualityLimits
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", description="Lower-case id, used in every table.")]
 MarkerName = Annotated[str, Field(min_length=1, description="A marker, scatter or alias name; never a detector.")]
@@ -38,7 +39,7 @@ class Spec(BaseModel):
     @model_serializer(mode="wrap")
     def _without_news(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what templates could not say at first, where they do not say it: their hashes stay."""
-        news = {"raw": False, "borrow": ()}
+        news = {"raw": False, "borrow": (), "quality": None}
         return {key: value for key, value in serialize(self).items() if key not in news or value not in (news[key], [])}
 
 
@@ -230,13 +231,20 @@ class BooleanSpec(Spec):
         return tuple((text.removeprefix("not "), text.startswith("not ")) for text in texts)
 
 
-GateSpec = FittedSpec | FixedSpec | SameAsSpec | BooleanSpec
+class QualitySpec(Spec):
+    """What a check of quality keeps: ``time``, the stretches of steady acquisition, cells and beads alike."""
+
+    quality: Literal["time"]
+
+
+GateSpec = FittedSpec | FixedSpec | SameAsSpec | BooleanSpec | QualitySpec
 #: The keys by which the kind of a gate is told, in the order they are looked for.
-GATE_KINDS: dict[str, type[FittedSpec] | type[FixedSpec] | type[SameAsSpec] | type[BooleanSpec]] = {
+GATE_KINDS: dict[str, type[FittedSpec] | type[FixedSpec] | type[SameAsSpec] | type[BooleanSpec] | type[QualitySpec]] = {
     "method": FittedSpec,
     "same_as": SameAsSpec,
     "all_of": BooleanSpec,
     "any_of": BooleanSpec,
+    "quality": QualitySpec,
     "range": FixedSpec,
     "rectangle": FixedSpec,
     "polygon": FixedSpec,
@@ -302,6 +310,7 @@ class TemplateSpec(Spec):
     scales: dict[str, ScaleSpec] = Field(
         {}, description="Display scale by marker, or for fluorescence, raw (fluorescence as measured), scatter, time."
     )
+    quality: QualityLimits | None = Field(None, description="Limits of the checks of quality, where not the defaults.")
     populations: tuple[PopulationSpec, ...] = Field(min_length=1)
 
 

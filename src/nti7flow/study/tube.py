@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nti7flow.counting.checks import check_sample, judge_notes, sample_flags
+from nti7flow.counting.checks import check_acquisition, check_sample, judge_notes, quality_flags, sample_flags
 from nti7flow.counting.fractions import Count, count_populations
 from nti7flow.counting.stored import StoredCount, check_stored, compare_counts, flag_counts, total_flags
 from nti7flow.errors import Nti7flowError, printable
@@ -25,6 +25,7 @@ from nti7flow.gating.picture import Panel2D, make_panels
 from nti7flow.gating.resolve import Resolution, Summary
 from nti7flow.gating.scales import Scale, propose_scales
 from nti7flow.gating.strategy import GatingStrategy, Members, Population, Severity
+from nti7flow.quality.report import Quality
 from nti7flow.study.blockers import check_events
 from nti7flow.study.plan import Plan, Tube
 
@@ -147,6 +148,7 @@ class OwnGates:
 
     scales: Mapping[str, Scale]
     fits: Mapping[str, Fitted]
+    quality: Quality | None
 
 
 def own_gates(plan: Plan, tube: Tube, scales: Mapping[str, Scale]) -> OwnGates | RefusedTube:
@@ -154,7 +156,7 @@ def own_gates(plan: Plan, tube: Tube, scales: Mapping[str, Scale]) -> OwnGates |
     try:
         resolution = _start(plan, tube, scales)
         resolution.run_wave(0, {})
-        return OwnGates(scales, resolution.own)
+        return OwnGates(scales, resolution.own, resolution.quality)
     except Exception as error:
         return refuse(plan, tube, error)
 
@@ -164,6 +166,7 @@ def gate_lent(plan: Plan, tube: Tube, own: OwnGates, priors: Mapping[str, Prior]
     try:
         resolution = _start(plan, tube, own.scales)
         resolution.own.update(own.fits)
+        resolution.quality = own.quality
         resolution.priors = priors
         resolution.run_wave(0, {})
         return _finish(tube, resolution)
@@ -200,7 +203,9 @@ def _pause(resolution: Resolution, summaries: Mapping[str, Summary]) -> Progress
 
 def _finish(tube: Tube, resolution: Resolution) -> GatedTube:
     strategy = resolution.strategy()
-    gated = judge(tube, resolution.sample, strategy, resolution.members, matrix=resolution.spillover)
+    gated = judge(
+        tube, resolution.sample, strategy, resolution.members, matrix=resolution.spillover, quality=resolution.quality
+    )
     return replace(
         gated, fits=tuple(resolution.fits), panels=tuple(make_panels(resolution)), gating_sd=resolution.gating_sd
     )
@@ -214,6 +219,7 @@ def judge(
     *,
     matrix: Matrix,
     stored: Mapping[str, int] | None = None,
+    quality: Quality | None = None,
 ) -> GatedTube:
     """Count a gated tube and check it; what is to be drawn is not in it yet.
 
@@ -223,13 +229,15 @@ def judge(
         What it was compensated by.
     stored : mapping of str to int, optional
         Counts that another program made with the gates, to be compared with ours.
+    quality : Quality, optional
+        What the checks of its acquisition found.
     """
     notes = judge_notes(sample, data_sets=tube.data_sets)
     counts = count_populations(strategy, members)
     compared = compare_counts(counts, sample.n_events, stored or {})
-    flags = {**sample_flags(notes), **total_flags(compared)}
+    flags = {**sample_flags(notes), **total_flags(compared), **quality_flags(quality)}
     flagged = flag_counts(counts, compared, flags)
-    checks = [*check_sample(sample, matrix, flagged, notes), *check_stored(compared)]
+    checks = [*check_sample(sample, matrix, flagged, notes), *check_stored(compared), *check_acquisition(quality)]
     return GatedTube(
         tube=tube,
         strategy=strategy,
