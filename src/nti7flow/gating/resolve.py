@@ -40,6 +40,7 @@ from nti7flow.gating.specs import (
 from nti7flow.gating.strategy import SEVERITY, SEVERITY_ORDER, GatingStrategy, Members, Population, Status, apply_gate
 from nti7flow.gating.template import GatingTemplate, pooled_scope
 from nti7flow.gating.values import DisplayValues
+from nti7flow.quality.beginning import find_burst
 from nti7flow.quality.outline import steady_outline
 from nti7flow.quality.report import Quality, check_quality
 
@@ -175,7 +176,8 @@ class Resolution:
         if blocked is not None:
             return None, *blocked, None
         if isinstance(gate, QualitySpec):
-            return self._steady(), "ok", (), None
+            kept = self._steady() if gate.of is None else self._settled(gate.of)
+            return kept, "ok", (), None
         if isinstance(gate, SameAsSpec):
             other = self.populations[gate.same_as]
             return other.gate, other.status, other.flags, None
@@ -208,16 +210,39 @@ class Resolution:
         flags = tuple(dict.fromkeys(flag for p in present for flag in p.flags))
         return BooleanGate("and" if gate.all_of else "or", combined), status, flags, None
 
-    def _steady(self) -> PlacedGate:
-        """Return the gate on time that keeps what was acquired steadily; all events where nothing speaks against it."""
+    def _checked(self) -> Quality:
         if self.quality is None:
             self.quality = check_quality(self.sample, self.spillover, self.template.spec.quality)
-        if not self.quality.n_excluded:
+        return self.quality
+
+    def _steady(self) -> PlacedGate:
+        """Return the gate on time that keeps what was acquired steadily; all events where nothing speaks against it."""
+        quality = self._checked()
+        if not quality.n_excluded:
+            return self._everything()
+        top = quality.steady[-1][1]
+        time = self._time(top)
+        return PolygonGate((time, time), steady_outline(quality.steady, top))
+
+    def _settled(self, population: str) -> PlacedGate:
+        """Return the gate on time that leaves out cells of the tube before; all events where nothing shows them."""
+        quality, mask = self._checked(), self.members.mask(population)
+        if mask is None or not quality.steady:
             return self._everything()
         channel = next(channel for channel in self.sample.panel.channels if channel.role == "time")
-        top = self.quality.steady[-1][1]
-        time = Dimension(channel.detector, channel.marker, False, Linear(top, 0.0))
-        return PolygonGate((time, time), steady_outline(self.quality.steady, top))
+        seconds = self.sample.columns([channel.detector])[:, 0]
+        burst = find_burst(seconds, mask)
+        if burst is None:
+            return self._everything()
+        top = float(np.nanmax(seconds))
+        finding = burst.finding(population, self.sample.n_events)
+        if finding not in quality.findings:  # a gate is placed a second time when it leans on others
+            self.quality = replace(quality, findings=(*quality.findings, finding))
+        return RectangleGate((self._time(top),), (burst.end_s / top,), (None,))
+
+    def _time(self, top_s: float) -> Dimension:
+        channel = next(channel for channel in self.sample.panel.channels if channel.role == "time")
+        return Dimension(channel.detector, channel.marker, False, Linear(top_s, 0.0))
 
     def _is_nobody(self, name: str) -> bool:
         """Whether a population is known to have no events, and has no gate that says so: "not" that is everything."""

@@ -39,7 +39,7 @@ class Spec(BaseModel):
     @model_serializer(mode="wrap")
     def _without_news(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what templates could not say at first, where they do not say it: their hashes stay."""
-        news = {"raw": False, "borrow": (), "quality": None}
+        news = {"raw": False, "borrow": (), "quality": None, "of": None}
         return {key: value for key, value in serialize(self).items() if key not in news or value not in (news[key], [])}
 
 
@@ -232,9 +232,22 @@ class BooleanSpec(Spec):
 
 
 class QualitySpec(Spec):
-    """What a check of quality keeps: ``time``, the stretches of steady acquisition, cells and beads alike."""
+    """What a check of quality keeps, cells and beads alike.
 
-    quality: Literal["time"]
+    ``time``: the stretches of steady acquisition. ``beginning``: what comes after the cells of the tube before, which
+    show as an excess of the population ``of`` among the first events.
+    """
+
+    quality: Literal["time", "beginning"]
+    of: Identifier | None = Field(
+        None, description="beginning: population whose share of the first events is compared."
+    )
+
+    @model_validator(mode="after")
+    def _said(self) -> QualitySpec:
+        if (self.quality == "beginning") != (self.of is not None):
+            raise ValueError("quality: beginning needs of: POPULATION, and quality: time has none")
+        return self
 
 
 GateSpec = FittedSpec | FixedSpec | SameAsSpec | BooleanSpec | QualitySpec

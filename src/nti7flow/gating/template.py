@@ -14,7 +14,16 @@ from pydantic import ValidationError
 
 from nti7flow.errors import ConfigError, did_you_mean
 from nti7flow.gating.lending import Lender
-from nti7flow.gating.specs import BooleanSpec, FittedSpec, FixedSpec, PopulationSpec, SameAsSpec, Scope, TemplateSpec
+from nti7flow.gating.specs import (
+    BooleanSpec,
+    FittedSpec,
+    FixedSpec,
+    PopulationSpec,
+    QualitySpec,
+    SameAsSpec,
+    Scope,
+    TemplateSpec,
+)
 from nti7flow.gating.yaml_source import Source, plain, read_yaml
 
 
@@ -97,6 +106,8 @@ def dependencies(population: PopulationSpec) -> Iterator[str]:
     gate = population.gate
     if isinstance(gate, SameAsSpec):
         yield gate.same_as
+    if isinstance(gate, QualitySpec) and gate.of is not None:
+        yield gate.of
     if isinstance(gate, BooleanSpec):
         yield from (name for name, _ in gate.operands)
 
