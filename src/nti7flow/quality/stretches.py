@@ -158,7 +158,7 @@ class Pieces:
         self.levels = np.array([mean_level(bins, slice(a, b)) for a, b in self.places])
         self.noise = bin_noise(bins)
 
-    def least(self, limit: Floats, n_bins: int) -> Floats:
+    def least(self, limit: Floats, n_bins: float) -> Floats:
         """Least change that counts, of ``n_bins`` bins: the limit, or what could be chance."""
         return np.asarray(np.maximum(limit, self.significance * self.noise / np.sqrt(n_bins)), np.float64)
 
@@ -172,7 +172,7 @@ class Pieces:
         state = {i: i for i in lasting}
         for i in lasting:
             for j in lasting:
-                if state[i] != state[j] and not (np.abs(self.levels[i] - self.levels[j]) > self.limit).any():
+                if state[i] != state[j] and not self.apart(i, j, self.limit):
                     state = {k: state[i] if s == state[j] else s for k, s in state.items()}
         states = [[i for i in lasting if state[i] == s] for s in dict.fromkeys(state.values())]
         return max(states, key=lambda members: int(self.events[members].sum()))
@@ -180,9 +180,13 @@ class Pieces:
     def differ(self, i: int, main: list[int], limit: Floats) -> bool:
         """Whether a piece differs from the nearest steady ones, before it and after it."""
         beside = [j for j in main if j < i][-1:] + [j for j in main if j > i][:1]
-        first, last = self.places[i]
-        least = self.least(limit, last - first)
-        return all(bool((np.abs(self.levels[i] - self.levels[j]) > least).any()) for j in beside)
+        return all(self.apart(i, j, limit) for j in beside)
+
+    def apart(self, i: int, j: int, limit: Floats) -> bool:
+        """Whether two pieces differ in any level by more than the limit and than chance."""
+        n_i, n_j = (last - first for first, last in (self.places[i], self.places[j]))
+        least = self.least(limit, 1 / (1 / n_i + 1 / n_j))
+        return bool((np.abs(self.levels[i] - self.levels[j]) > least).any())
 
     def bins_of(self, chosen: Sequence[int]) -> NDArray[np.intp]:
         """Bins of some pieces."""
