@@ -81,8 +81,14 @@ def find_stretches(
     # When the flow fell or surged is known: there no change point is needed.
     steady = pieces.bins_of(main)
     for first, last in runs((low | high) & ~differs):
-        change = mean_level(bins, slice(first, last)) - mean_level(bins, nearest(steady, first, last, len(bins)))
-        differs[first:last] = (np.abs(change) > pieces.least(pieces.lower, last - first)).any()
+        reference = mean_level(bins, nearest(steady, first, last, len(bins)))
+        change = mean_level(bins, slice(first, last)) - reference
+        if (np.abs(change) > pieces.least(pieces.lower, last - first)).any():
+            differs[first:last] = True
+        else:  # all of it is steady but perhaps a bin, as where a bubble passes
+            differs[first:last] = (np.abs(bins.levels[first:last] - reference) > pieces.least(pieces.lower, 1)).any(
+                axis=1
+            )
     differs[: _beginning(pieces, steady, limits)] = True
     return tuple(_stretches(bins, differs, steady, pieces, (low, high, early)))
 
@@ -121,15 +127,20 @@ def _stretches(
     wider[:-1] |= differs[1:]
     for first, last in runs(wider):
         here = np.flatnonzero(differs[first:last]) + first
-        change = mean_level(bins, here) - mean_level(bins, nearest(steady, first, last, len(bins)))
-        by_limit = np.abs(change) / pieces.limit * (bins.error > 0)
-        level = int(by_limit.argmax())
+        reference = mean_level(bins, nearest(steady, first, last, len(bins)))
+        parts = [mean_level(bins, slice(first + a, first + b)) for a, b in runs(differs[first:last])]
+        changes = np.array(parts) - reference
+        by_limit = np.abs(changes) / pieces.limit * (bins.error > 0)
+        if by_limit.max() < 0.5:  # bins that differ each in its own way
+            changes = bins.levels[here] - reference
+            by_limit = np.abs(changes) / pieces.limit * (bins.error > 0)
+        part, level = divmod(int(by_limit.argmax()), by_limit.shape[1])
         check, limit = "signal_shift", pieces.limit
         for name, cause in (("carry_over", early & (first == 0)), ("clog", low), ("surge", high)):
             if cause[here].mean() > 0.5:
                 check, limit = name, pieces.early if name == "carry_over" else pieces.lower
                 break
-        yield Stretch(first, last, check, float(change[level]), float(limit[level]), level)
+        yield Stretch(first, last, check, float(changes[part, level]), float(limit[level]), level)
 
 
 class Pieces:
