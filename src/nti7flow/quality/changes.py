@@ -51,7 +51,7 @@ def whitened(series: Floats, sizes: NDArray[np.intp], error: Floats) -> Floats:
     k = white.shape[1]
     squares = (np.linalg.solve(factor, (steps / spread).T) ** 2).sum(axis=0)
     excess = float(np.quantile(squares, 0.9)) / (k + DECILE * np.sqrt(2 * k)) if len(squares) else 1.0
-    return white / np.sqrt(max(excess, 1.0))
+    return np.asarray(white / np.sqrt(max(excess, 1.0)), np.float64)
 
 
 def change_points(series: Floats, weights: Floats, penalty: float) -> list[int]:

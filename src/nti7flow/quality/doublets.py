@@ -180,8 +180,10 @@ def _histogram(sample: Sample, pair: tuple[Channel, Channel]) -> tuple[Floats, C
     place = np.zeros(sample.n_events, np.intp)
     for channel, values in zip(pair, sample.columns([c.detector for c in pair]).T, strict=True):
         top = channel.top
-        high = float(np.quantile(values[:: max(1, len(values) // 20_000)], 0.999)) if len(values) else 0.0
-        while np.isfinite(high) and top < high:
+        some = values[:: max(1, len(values) // 20_000)]
+        some = some[np.isfinite(some)]
+        high = float(np.quantile(some, 0.999)) if len(some) else 0.0
+        while top < high:
             top *= 2.0
         with np.errstate(invalid="ignore", over="ignore"):
             position = np.clip(np.nan_to_num((values / top - _LOW) / width), 0, _N_BINS - 1)

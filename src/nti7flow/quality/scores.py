@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 #: Numbers of different keys, and the first that stands for a positive number.
 _KEYS, _POSITIVE = 1 << 16, 1 << 15
-#: Steps of the grid of densities per octave, width of their smoothing in steps, and octaves the grid spans. Smoothing by
+#: Steps of the grid of densities per octave, width of their smoothing in steps, and octaves the grid spans. Smoothed by
 #: a seventh of the light: slopes then tell of changes up to a halving, where those of sharper densities (beads!) would
 #: lose sight of a population that moved by more than its own width.
 _PER_OCTAVE, _SMOOTHING, _OCTAVES = 32, 7.0, 24
