@@ -5,6 +5,7 @@ import pytest
 from quality_tubes import even_tube, sample_of
 
 from nti7flow.events.fcs import read_fcs
+from nti7flow.events.spillover import Spillover
 from nti7flow.quality.doublets import weighted_median
 from nti7flow.quality.limits import QualityLimits
 from nti7flow.quality.margins import at_end
@@ -147,3 +148,19 @@ def test_detectors_named_after_a_dye_count_only_where_nothing_is_labelled():
     found = viability_channel(sample_of(even_tube(n=10), detectors, [""] * 7).panel)
     assert found is not None
     assert found.detector == "DAPI-A"
+
+
+def test_the_dye_is_compensated_where_there_is_a_matrix():
+    """Half of CD3 spills into the dye: only without it are the dead cells apart from the T cells."""
+    values = even_tube()
+    dead = np.random.default_rng(99).random(len(values)) < 0.1
+    values[:, 4] = np.where(dead, 4000.0, 40.0) * np.random.default_rng(98).lognormal(0, 0.3, len(values))
+    expected = share_above_valley(values[:, 4])
+    assert expected == pytest.approx(dead.mean(), abs=0.005)
+    values[:, 4] += 0.5 * values[:, 3]
+    sample = sample_of(values, markers=["", "", "", "CD3", "Viability", "CD4", ""])
+    matrix = Spillover(("FITC-A", "PE-A"), np.array([[1.0, 0.5], [0.0, 1.0]]), "test")
+    (compensated,) = found(check_quality(sample, matrix), "dead_cells")
+    assert compensated.value == pytest.approx(expected, abs=1e-9)
+    (raw,) = found(check_quality(sample), "dead_cells")
+    assert raw.value is None or raw.value > 2 * expected
