@@ -8,6 +8,7 @@ import pytest
 
 from nti7flow.events.fcs import read_fcs, write_events
 from nti7flow.events.spillover import Spillover
+from nti7flow.gating.picture import make_panels
 from nti7flow.gating.resolve import Resolution
 from nti7flow.gating.template import load_template
 
@@ -85,6 +86,7 @@ class TestSimulated:
         keep = [i for i, marker in enumerate(MARKERS) if marker not in missing]
         resolution = gate(tmp_path / "tube.fcs", events[:, keep], [MARKERS[i] for i in keep])
         assert min(scores(resolution, truth).values()) > 0.97
+        assert make_panels(resolution)
 
     @pytest.mark.parametrize(("absent", "gated_as"), [("b_cells", "b_cells"), ("cd8_t", "cd8_positive")])
     def test_a_population_that_is_not_there_is_not_invented(self, tmp_path, absent, gated_as):
