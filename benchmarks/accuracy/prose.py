@@ -3,7 +3,7 @@
 HEAD = """<!-- Written by python -m benchmarks.accuracy; what is changed by hand is lost. -->
 # How right the gates are
 
-Written by `make accuracy`, which measures all of it anew: about ten minutes on two cores, the same numbers every time.
+Written by `make accuracy`, which measures all of it anew: about ten minutes of CPU, the same numbers every time.
 Every tube is gated as a user gates it, and the run folder is scored. Labelled tubes and perturbed ones are gated one
 by one, simulated studies as studies, so that fits can be pooled. No parameter of a method or template was chosen by
 these numbers for one file; files of the same kinds that are added to the reference data are scored too.
@@ -21,7 +21,7 @@ flagged by one of the four counts; by one of them, lymphocytes, beads or a check
 PEERS = """### Peers on simulated tubes
 
 Mean F1 on a few clean tubes of each study. Clustering gets the events of our lymphocyte gate, classifiers the whole
-tube; tubes without a lymphocyte gate are passed over for every method.
+tube; tubes without a lymphocyte gate are passed over for every method, as are populations without an event.
 """
 
 PERTURBED = """## One real tube, thinned and shifted

@@ -226,8 +226,9 @@ def _peers(study: ScoredStudy) -> Iterator[tuple[object, ...]]:
     for method in METHODS:
         rows = [row for row in study.peers if row["method"] == method]
         if rows:
-            means = (np.mean([f1_of(r) for r in rows if r["population"] == p]) for p in simulated.POPULATIONS)
-            yield _name(study), n, method, *(f"{mean:.3f}" for mean in means)
+            # Of patients who have such cells: after rituximab there is nothing to find.
+            found = ([f1_of(r) for r in rows if r["population"] == p and r["n_true"]] for p in simulated.POPULATIONS)
+            yield _name(study), n, method, *(_number(float(np.mean(f1)) if f1 else None) for f1 in found)
 
 
 # The perturbed tube.
