@@ -171,7 +171,10 @@ def _pair(axis: Axis, sides: Sequence[Ints], before: Pair | None, parameters: Qu
 
 
 def _valley(axis: Axis, counts: Ints, before: Pair | None, parameters: QuadrantParameters) -> Line | None:
-    """Return the valley that parts the events of one side, between the modes that were parted before."""
+    """Return the valley that parts the events of one side.
+
+    Beyond the modes that were parted before it counts only where nothing can be meant but two populations.
+    """
     n_events = int(counts.sum())
     if n_events < parameters.min_events / 2:
         return None
@@ -188,7 +191,8 @@ def _valley(axis: Axis, counts: Ints, before: Pair | None, parameters: QuadrantP
         found.append((line, int(min(cumulative[bottom], n_events - cumulative[bottom]))))
     if before is not None:
         low, high = min(line.below for line in before), max(line.above for line in before)
-        found = [item for item in found if low < item[0].value < high]
+        between = [item for item in found if low < item[0].value < high]
+        found = between or [item for item in found if item[0].depth <= DEEP and item[1] >= DEBRIS * n_events]
     return _choose(found, n_events)
 
 
@@ -227,11 +231,12 @@ def _log_ratio(axis: Axis, counts: Ints, value: float) -> float:
 
 
 def _spread(axis: Axis, counts: Ints, value: float) -> float:
-    """Robust standard deviation of the larger population beside a line, of the narrower of its halves."""
+    """Robust standard deviation of the larger population beside a line, of its half that faces the line."""
     border = _border(axis, value)
-    cumulative = np.cumsum(max(counts[:border], counts[border:], key=lambda side: int(side.sum())))
-    low, median, high = np.searchsorted(cumulative, np.array([0.1587, 0.5, 0.8413]) * cumulative[-1])
-    return float(max(min(median - low, high - median), 1) * axis.width)
+    below, above = counts[:border][::-1], counts[border:]  # both from the line outwards
+    cumulative = np.cumsum(below if below.sum() >= above.sum() else above)
+    near, median = np.searchsorted(cumulative, np.array([0.1587, 0.5]) * cumulative[-1])
+    return float(max(median - near, 1) * axis.width)
 
 
 def _edge(axis: Axis, counts: Ints, parameters: QuadrantParameters) -> Pair | None:
