@@ -69,7 +69,7 @@ def quality_flags(quality: Quality | None) -> dict[str, Severity]:
 
 
 def check_acquisition(quality: Quality | None) -> Iterator[Check]:
-    """Checks of how a tube was acquired; of single channels those that found something."""
+    """Yield the checks of how a tube was acquired; of single channels those that found something."""
     for finding in quality.findings if quality is not None else ():
         if finding.severity or finding.n_excluded or not finding.channel:
             name = " ".join(filter(None, (finding.check, finding.channel, finding.note)))
