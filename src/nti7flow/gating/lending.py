@@ -21,7 +21,10 @@ from numpy.typing import NDArray
 from nti7flow.gating.methods.registry import Placement
 
 Floats = NDArray[np.float64]
-Lender = Literal["batch", "subject"]
+Lender = Literal["batch", "subject", "baseline"]
+
+#: Whose gate it is, where a tube's own data have no say in it.
+FMO, BASELINE, LOCKED = "fmo", "baseline", "locked"
 
 #: Fewer gates than this tell no spread between tubes: nothing is borrowed from them.
 LEAST_LENDERS = 3
@@ -60,12 +63,18 @@ class Place:
         When the specimen was drawn, on any scale that orders draws; None where not known.
     lends : bool
         False for tubes that lack a stain, whose gates are no example.
+    control : bool
+        Whether it is the control specimen of its batch.
+    baseline : bool
+        Whether it was drawn before the first dose.
     """
 
     batch: str = ""
     subject: str = ""
     collected: float | None = None
     lends: bool = True
+    control: bool = False
+    baseline: bool = False
 
     def is_earlier(self, other: Place) -> bool:
         """Whether this is a draw of the same person before another."""
@@ -87,13 +96,19 @@ class Prior:
     n_lenders : int
         Gates that this rests on.
     source : str
-        Whose they are: ``batch``, ``batch and subject``, ``study``.
+        Whose they are: ``batch``, ``batch and subject``, ``study``, ``fmo``, ``baseline``, ``locked``.
+    instead : bool
+        Whether it is the gate, whatever the tube's own data say.
+    flags : tuple of str
+        What a person should know about it.
     """
 
     placement: Placement
     spread: float
     n_lenders: int
     source: str
+    instead: bool = False
+    flags: tuple[str, ...] = ()
 
     @property
     def vector(self) -> Floats:
@@ -138,7 +153,9 @@ def moved_to(placement: Placement, vector: Floats) -> Placement:
 def shrink(own: Own | None, prior: Prior) -> Shrunk:
     """Return the gate between a tube's own, where there is one, and what the others say."""
     middle = prior.vector
-    if own is None or len(own.vector) != len(middle):
+    if own is not None and len(own.vector) != len(middle) and not prior.instead:
+        return Shrunk(own.placement, own.spread, 1.0, math.nan)  # another kind of outline
+    if own is None or prior.instead:
         return Shrunk(prior.placement, prior.spread * math.sqrt(1 + 1 / prior.n_lenders), 0.0, math.nan)
     between, within = prior.spread**2, own.spread**2
     offset = own.vector - middle
@@ -169,9 +186,9 @@ def make_priors(owns: Mapping[str, Own], places: Mapping[str, Place], lenders: S
         Tubes to which too few others can lend are not in it. Where a batch is too small for a middle of its own, that
         of all batches is taken, with the spread between batches in it.
     """
-    lent = {name: owns[name] for name in sorted(owns) if places[name].lends}
-    if len(lent) < LEAST_LENDERS or len({len(own.vector) for own in lent.values()}) != 1:
-        return {}  # gates of different kinds have no middle
+    lent = _of_one_kind({name: owns[name] for name in sorted(owns) if places[name].lends})
+    if len(lent) < LEAST_LENDERS:
+        return {}
     everyone = _middle(list(lent.values()), "study")
     batches: dict[str, list[Own]] = {}
     for name, own in lent.items():
@@ -183,6 +200,80 @@ def make_priors(owns: Mapping[str, Own], places: Mapping[str, Place], lenders: S
     off = {name: own.vector - priors[name].vector for name, own in lent.items()}
     share = _subject_share(off, lent, places)
     return {name: _with_visits(prior, _before(name, off, places), share) for name, prior in priors.items()}
+
+
+def _of_one_kind(owns: Mapping[str, Own]) -> dict[str, Own]:
+    """Those whose gates have as many numbers as most have: gates of different kinds have no middle."""
+    sizes = [len(own.vector) for own in owns.values()]
+    most = max(sorted(set(sizes)), key=sizes.count, default=0)
+    return {name: own for name, own in owns.items() if len(own.vector) == most}
+
+
+def priors_of_controls(owns: Mapping[str, Own], places: Mapping[str, Place]) -> dict[str, Prior]:
+    """For each tube, the gate of the tubes of its batch that were stained without the marker.
+
+    Parameters
+    ----------
+    owns : mapping of str to Own
+        Of the tubes without the marker (FMO), by tube.
+    places : mapping of str to Place
+        Every tube of the template.
+    """
+    batches: dict[str, list[Own]] = {}
+    for name, own in sorted(_of_one_kind(owns).items()):
+        batches.setdefault(places[name].batch, []).append(own)
+    return {name: _instead(batches[p.batch], FMO) for name, p in places.items() if p.batch in batches}
+
+
+def priors_of_baseline(owns: Mapping[str, Own], places: Mapping[str, Place]) -> dict[str, Prior]:
+    """For each tube, the gate of its subject's baseline, moved by what the control specimens of the two batches say.
+
+    A gate that is placed anew at each visit follows what the drug does to the marker. What lies between batches, other
+    lots and gains, moves the gate of the control specimen as it moves the patient's.
+    """
+    one_kind = _of_one_kind(owns)
+    controls = control_middles(one_kind, places)
+    at_baseline: dict[str, list[str]] = {}
+    for name in sorted(one_kind):
+        if places[name].baseline and places[name].subject:
+            at_baseline.setdefault(places[name].subject, []).append(name)
+    priors = {}
+    for name, place in places.items():
+        if lenders := at_baseline.get(place.subject):
+            moved = [bridged(one_kind[n].placement, controls, places[n].batch, place.batch) for n in lenders]
+            sure = all(each is not None for each in moved)
+            members = [
+                one_kind[n] if each is None else Own(each, one_kind[n].spread)
+                for n, each in zip(lenders, moved, strict=True)
+            ]
+            priors[name] = _instead(members, BASELINE, () if sure else ("not_bridged",))
+    return priors
+
+
+def control_middles(owns: Mapping[str, Own], places: Mapping[str, Place]) -> dict[str, Floats]:
+    """Where the gates of the control specimens lie, by batch: the middle of each number."""
+    batches: dict[str, list[Floats]] = {}
+    for name in sorted(owns):
+        if places[name].control and places[name].lends:
+            batches.setdefault(places[name].batch, []).append(owns[name].vector)
+    return {batch: np.median(vectors, axis=0) for batch, vectors in batches.items()}
+
+
+def bridged(placement: Placement, controls: Mapping[str, Floats], of: str, to: str) -> Placement | None:
+    """Move a gate from one batch to another as the gate of their control specimens moves; None where one has none."""
+    if of == to:
+        return placement
+    if of not in controls or to not in controls:
+        return None
+    return moved_to(placement, vector_of(placement) + controls[to] - controls[of])
+
+
+def _instead(members: Sequence[Own], source: str, flags: tuple[str, ...] = ()) -> Prior:
+    vectors = np.array([own.vector for own in members])
+    between = float(np.sqrt(np.mean(vectors.var(axis=0))))
+    spread = math.hypot(between, float(np.mean([own.spread for own in members])))
+    placement = moved_to(members[0].placement, np.median(vectors, axis=0))
+    return Prior(placement, spread, len(members), source, instead=True, flags=flags)
 
 
 def _middle(members: Sequence[Own], source: str) -> Prior:

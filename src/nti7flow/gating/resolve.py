@@ -22,11 +22,19 @@ from nti7flow.gating.dimensions import Dimension
 from nti7flow.gating.fit import Fitted, GateFit, fit_gate, make_gate, make_replicates, seed_for, thresholds_of
 from nti7flow.gating.gates import BooleanGate, Gate, Operand, PlacedGate, PolygonGate, RectangleGate
 from nti7flow.gating.histogram import Histogram, fit_axis
-from nti7flow.gating.lending import Own, Prior, shrink
+from nti7flow.gating.lending import FMO, Own, Prior, shrink
 from nti7flow.gating.methods import find_method
 from nti7flow.gating.methods.registry import Parameters
 from nti7flow.gating.methods.thresholds import ValleyParameters
-from nti7flow.gating.scales import Scale, check_distinct, make_dimension, propose_scale, raw_dimensions, second_choices
+from nti7flow.gating.scales import (
+    Scale,
+    check_distinct,
+    find_channel,
+    make_dimension,
+    propose_scale,
+    raw_dimensions,
+    second_choices,
+)
 from nti7flow.gating.sensitivity import gating_sd
 from nti7flow.gating.specs import (
     BooleanSpec,
@@ -51,6 +59,26 @@ ABSENT_PROBABILITY = 0.99
 SHARE, FEWEST = 0.05, 3
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What the sheets say of a tube that matters for its gates.
+
+    Attributes
+    ----------
+    left_out : str or None
+        Marker that it was stained without; ``unstained`` for all.
+    day_from_dose : int or None
+        Days since the latest dose; None before the first, and where not known.
+    """
+
+    left_out: str | None = None
+    day_from_dose: int | None = None
+
+
+#: ``left_out`` of a tube without any stain.
+UNSTAINED = "unstained"
+
+
 @dataclass
 class Resolution:
     """One sample on its way through the waves: what is gated so far."""
@@ -67,6 +95,9 @@ class Resolution:
     priors: Mapping[str, Prior] = field(default_factory=dict)
     gating_sd: dict[str, float] = field(default_factory=dict)
     quality: Quality | None = None
+    setting: Setting = field(default_factory=lambda: Setting())
+    controls: set[str] = field(default_factory=set)
+    axes_of: dict[str, tuple[Dimension, ...]] = field(default_factory=dict)
     _replicated: dict[tuple[str, ...], tuple[Histogram, tuple[Histogram, ...]]] = field(default_factory=dict)
 
     @classmethod
@@ -157,7 +188,20 @@ class Resolution:
             gate, status, flags, fit = None, "not_in_panel", (), None
             if isinstance(spec.gate, FittedSpec):
                 fit = _row(spec, spec.gate, status, None, None, ())
+        if gate is not None and self._tells_nothing(spec):
+            status, flags = "not_interpretable", (*flags, "after_dose")
+            fit = fit if fit is None else replace(fit, status=status)
         return Population(spec.id, spec.label, parent, gate, status, flags), fit
+
+    def _tells_nothing(self, spec: PopulationSpec) -> bool:
+        """Whether a dose was so lately that the population's marker answers to it."""
+        when, day = spec.not_interpretable, self.setting.day_from_dose
+        if when is None or day is None or day > when.days_after_dose:
+            return False
+        try:
+            return when.unless is None or find_channel(self.template.spec, self.sample.panel, when.unless) is None
+        except UnknownMarker:
+            return True
 
     def _place(
         self, spec: PopulationSpec, parent: str | None, pooled: Fitted | None
@@ -294,12 +338,25 @@ class Resolution:
         self, population: str, gate: FittedSpec, dimensions: tuple[Dimension, ...], parent: str | None
     ) -> Fitted | None:
         """Fit a gate on this sample alone, or recall the fit that was made before others could lend."""
+        if gate.control is not None and self._lacks(gate.dims[0]):
+            gate = gate.control
+            self.controls.add(population)
         fitted = self.own.get(population)
         if fitted is None:
             fitted = self._fit(gate, dimensions, parent)
-        if gate.borrow and fitted is not None:
-            self.own[population] = fitted
+        if fitted is not None and not gate.raw:
+            self.own[population], self.axes_of[population] = fitted, dimensions
         return fitted
+
+    def _lacks(self, marker: str) -> bool:
+        """Whether this tube was stained without a marker."""
+        left_out = self.setting.left_out
+        if left_out in (None, UNSTAINED):
+            return left_out is not None
+        panel = self.sample.panel
+        if not panel.candidates(left_out):
+            return False
+        return panel.resolve(left_out).index == find_channel(self.template.spec, panel, marker).index
 
     def _lean(
         self,
@@ -314,8 +371,8 @@ class Resolution:
         known = own if own is not None and own.placement.placed else None
         found = shrink(None if known is None else Own(known.placement, known.spread), prior)
         placed = make_gate(found.placement, dimensions)
-        status: Status = "ok" if found.weight >= 0.5 else "borrowed"
-        flags = (() if known is None else known.placement.flags) + self._told(step=gate)
+        status: Status = "ok" if found.weight >= 0.5 or prior.source == FMO else "borrowed"
+        flags = (() if known is None else known.placement.flags) + self._told(step=gate) + prior.flags
         if found.far and self._matters(placed, make_gate(prior.placement, dimensions), parent):
             flags = ("outlying_gate", *flags)
         if known is None and (reference := _known_negative(gate)) and self._explained(placed, parent, reference):
@@ -387,7 +444,8 @@ class Resolution:
         The reference (``fit_on`` of the fallback) is known to be negative; the share of it that lies in the gate, taken
         at its upper bound (n + 1) / (N + 1), is the background rate.
         """
-        return fallback.fit_on is not None and self._explained(gate, parent, fallback.fit_on)
+        reference = _negative_of(fallback)
+        return reference is not None and self._explained(gate, parent, reference)
 
     def _explained(self, gate: PlacedGate, parent: str | None, reference: str) -> bool:
         """Whether the events in a gate are no more than a population known to be negative lets expect."""
@@ -462,8 +520,12 @@ def allowance(n_events: int) -> float:
 
 def _known_negative(gate: FittedSpec) -> str | None:
     """Return the population known to be negative that a fallback is fitted on."""
-    fallback = gate.on_failure
-    return fallback.fit_on if isinstance(fallback, FittedSpec) else None
+    return _negative_of(gate.on_failure) if isinstance(gate.on_failure, FittedSpec) else None
+
+
+def _negative_of(gate: FittedSpec) -> str | None:
+    """Return the population whose edge a gate is placed at; one that parts populations is fitted on both."""
+    return gate.fit_on if find_method(gate.method).edge else None
 
 
 def _row(

@@ -39,7 +39,7 @@ class Spec(BaseModel):
     @model_serializer(mode="wrap")
     def _without_news(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what templates could not say at first, where they do not say it: their hashes stay."""
-        news = {"raw": False, "borrow": (), "quality": None, "of": None}
+        news = {"raw": False, "borrow": (), "quality": None, "of": None, "control": None, "not_interpretable": None}
         return {key: value for key, value in serialize(self).items() if key not in news or value not in (news[key], [])}
 
 
@@ -91,6 +91,11 @@ class FittedSpec(Spec):
         description="On what a threshold leans that this sample's own data place badly, or not at all: on those of its "
         "batch, and of earlier visits of its subject.",
     )
+    control: FittedSpec | None = Field(
+        None,
+        description="How it is placed in a tube stained without its first marker (role fmo:MARKER or unstained), whose "
+        "gate then serves the batch.",
+    )
     params: dict[str, Any] = Field({}, description="Parameters of the method.")
     tolerance: float = Field(
         0.05,
@@ -120,10 +125,15 @@ class FittedSpec(Spec):
     def _poolable(self) -> FittedSpec:
         if isinstance(self.on_failure, FittedSpec) and self.on_failure.scope != "sample":
             raise ValueError("a fallback is fitted on the sample alone; only the first method can have a scope")
-        if self.borrow and (self.scope != "sample" or self.raw or self.or_dims):
-            raise ValueError("borrow goes with a gate that every sample fits alone on the same compensated dims")
-        if isinstance(self.on_failure, FittedSpec) and self.on_failure.borrow:
-            raise ValueError("a fallback does not borrow; the first method can")
+        if (self.borrow or self.control) and (self.scope != "sample" or self.raw or self.or_dims):
+            raise ValueError(
+                "borrow and control go with a gate that every sample fits alone on the same compensated dims"
+            )
+        for other in (self.on_failure, self.control):
+            if isinstance(other, FittedSpec) and (other.borrow or other.control):
+                raise ValueError("only the first method of a gate can borrow, or be placed by a control")
+        if self.control is not None and self.control.dims != self.dims:
+            raise ValueError(f"the control's gate is on {', '.join(self.control.dims)}, not on the same dims")
         if self.scope != "sample" and self.raw:
             raise ValueError("a raw scale is the sample's own; raw goes with scope: sample only")
         if self.scope != "sample" and self.or_dims:
@@ -264,6 +274,13 @@ GATE_KINDS: dict[str, type[FittedSpec] | type[FixedSpec] | type[SameAsSpec] | ty
 }
 
 
+class AfterDoseSpec(Spec):
+    """When a population cannot be interpreted: its marker itself answers to the drug."""
+
+    days_after_dose: int = Field(ge=0, description="Through this day after a dose.")
+    unless: MarkerName | None = Field(None, description="Except where the panel has this marker.")
+
+
 class PopulationSpec(Spec):
     """One population of a template."""
 
@@ -277,6 +294,7 @@ class PopulationSpec(Spec):
     )
     helper: bool = Field(False, description="A step on the way, left out of the printed table.")
     plot: tuple[MarkerName, MarkerName] | None = Field(None, description="Axes of its picture, x and y.")
+    not_interpretable: AfterDoseSpec | None = Field(None, description="When its count says nothing.")
     gate: GateSpec
 
     @property

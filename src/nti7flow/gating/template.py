@@ -87,6 +87,11 @@ class GatingTemplate:
         """Populations whose gates lean on those of other samples, and on whose."""
         return {p.id: p.gate.borrow for p in self.populations if isinstance(p.gate, FittedSpec) and p.gate.borrow}
 
+    @cached_property
+    def controlled(self) -> tuple[str, ...]:
+        """Populations whose gates are placed by tubes stained without their marker, where there are any."""
+        return tuple(p.id for p in self.populations if isinstance(p.gate, FittedSpec) and p.gate.control)
+
     def __repr__(self) -> str:
         rows = "\n".join(f"  {p.parent or 'all events':<22} > {p.id:<18} {p.label}" for p in self.populations)
         return f"<GatingTemplate {self.reference}: {self.spec.title}>\n{rows}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -12,7 +12,15 @@ from typing import Any
 
 from nti7flow.errors import Nti7flowError
 from nti7flow.gating.fit import Fitted, seed_for
-from nti7flow.gating.lending import LEAST_LENDERS, Own, Place, Prior, make_priors
+from nti7flow.gating.lending import (
+    LEAST_LENDERS,
+    Own,
+    Place,
+    Prior,
+    make_priors,
+    priors_of_baseline,
+    priors_of_controls,
+)
 from nti7flow.gating.resolve import fit_pooled
 from nti7flow.gating.scales import merge_scales
 from nti7flow.gating.specs import FittedSpec
@@ -20,6 +28,7 @@ from nti7flow.gating.template import GatingTemplate, pooled_scope
 from nti7flow.study.by_strategy import assign, gate_by_strategy
 from nti7flow.study.plan import Plan, Tube
 from nti7flow.study.tube import GatedTube, OwnGates, Progress, RefusedTube, gate_lent, gate_wave, own_gates, propose
+from nti7flow.trial.days import is_baseline
 
 Outcome = GatedTube | RefusedTube
 Done = Callable[[Tube], None]
@@ -166,7 +175,8 @@ def lending_tubes(plan: Plan, tubes: Sequence[Tube]) -> list[Tube]:
     """Tubes whose gates lean on each other: those of templates that say so, where there are enough of them."""
     by_template: dict[str, list[Tube]] = {}
     for tube in tubes:
-        if plan.templates[tube.template].lenders:
+        template = plan.templates[tube.template]
+        if template.lenders or template.controlled:
             by_template.setdefault(tube.template, []).append(tube)
     return [tube for members in by_template.values() if len(members) > LEAST_LENDERS for tube in members]
 
@@ -185,15 +195,29 @@ def _lend(
     lent: dict[str, tuple[OwnGates, dict[str, Prior]]] = {name: (own, {}) for name, own in owns.items()}
     for reference in dict.fromkeys(tube.template for tube in tubes):
         places = {t.sample: place_of(t) for t in tubes if t.template == reference and t.sample in owns}
-        for population, lenders in plan.templates[reference].lenders.items():
-            placed = {
-                name: Own(fitted.placement, fitted.spread)
-                for name in places
-                if (fitted := owns[name].fits.get(population)) is not None and fitted.placement.placed
-            }
-            for name, prior in make_priors(placed, places, lenders).items():
+        template = plan.templates[reference]
+        for population in {**template.lenders, **dict.fromkeys(template.controlled)}:
+            for name, prior in _priors(template, population, owns, places).items():
                 lent[name][1][population] = prior
     return lent
+
+
+def _priors(
+    template: GatingTemplate, population: str, owns: Mapping[str, OwnGates], places: Mapping[str, Place]
+) -> dict[str, Prior]:
+    """Return what others say of a population's gate in each tube: FMO tubes first, then its baseline, then its batch."""
+    placed = {
+        name: Own(fitted.placement, fitted.spread)
+        for name in places
+        if (fitted := owns[name].fits.get(population)) is not None and fitted.placement.placed
+    }
+    without = {name: own for name, own in placed.items() if population in owns[name].controls}
+    stained = {name: own for name, own in placed.items() if name not in without}
+    lenders = template.lenders.get(population, ())
+    priors = make_priors(stained, places, lenders) if {"batch", "subject"} & set(lenders) else {}
+    if "baseline" in lenders:
+        priors |= priors_of_baseline(stained, places)
+    return priors | priors_of_controls(without, places)
 
 
 def place_of(tube: Tube) -> Place:
@@ -207,4 +231,6 @@ def place_of(tube: Tube) -> Place:
         subject=row.subject or "",
         collected=None if drawn is None else float(drawn.toordinal()),
         lends=row.role in ("patient", "control"),
+        control=row.role == "control",
+        baseline=tube.timing is not None and is_baseline(tube.timing),
     )

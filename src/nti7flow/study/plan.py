@@ -18,7 +18,8 @@ from nti7flow.gating.strategy import GatingStrategy
 from nti7flow.gating.template import GatingTemplate, load_template
 from nti7flow.gating.yaml_source import read_yaml
 from nti7flow.study.folders import LONGEST_NAME, check_name, count_tubes, file_sha256, files_at, sample_names
-from nti7flow.trial import SampleRow, SheetPlace, read_trial
+from nti7flow.trial import SampleRow, SheetPlace, Trial, read_trial
+from nti7flow.trial.days import Timing, timing
 from nti7flow.trial.schedule_file import ScheduleEntry
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Tube:
     data_sets: tuple[int, ...] = (0,)
     gates_of: str = ""
     problem: str = ""
+    timing: Timing | None = None
 
     @property
     def batch(self) -> str:
@@ -308,6 +310,7 @@ def _study_plan(
     gated = {} if strategy else {panel: ref for panel, ref in study.templates.items() if ref != NO_TEMPLATE}
     loaded = {panel: load_template(template or _template_reference(ref, folder)) for panel, ref in gated.items()}
     tubes = _sheet_tubes(trial.samples, trial.places["samples"], study, loaded, strategy=strategy, study_file=path.name)
+    tubes = [replace(tube, timing=_timing(trial, tube.row)) for tube in tubes]
     return Plan(
         tubes=_in_order(tubes),
         templates={t.reference: t for t in loaded.values()},
@@ -317,6 +320,14 @@ def _study_plan(
         sheets={name: _sheet_sha256(place) for name, place in trial.places.items()},
         repair=repair,
     )
+
+
+def _timing(trial: Trial, row: SampleRow | None) -> Timing | None:
+    """Where a tube's specimen lies among the doses of its subject; None where there are none."""
+    if row is None or row.subject is None or row.collected_at is None:
+        return None
+    doses = [(dose.dose, dose.given_at) for dose in trial.doses_of(row.subject)]
+    return timing(row.collected_at, doses, zone=trial.zone, timepoint=row.timepoint) if doses else None
 
 
 def _sheet_tubes(

@@ -19,10 +19,11 @@ from nti7flow.events.fcs import read_fcs
 from nti7flow.events.sample import Sample
 from nti7flow.events.spectrum import Matrix
 from nti7flow.events.spillover import Spillover, spillover_for
+from nti7flow.gating.dimensions import Dimension
 from nti7flow.gating.fit import Fitted, GateFit
 from nti7flow.gating.lending import Prior
 from nti7flow.gating.picture import Panel2D, make_panels
-from nti7flow.gating.resolve import Resolution, Summary
+from nti7flow.gating.resolve import UNSTAINED, Resolution, Setting, Summary
 from nti7flow.gating.scales import Scale, propose_scales
 from nti7flow.gating.strategy import GatingStrategy, Members, Population, Severity
 from nti7flow.quality.report import Quality
@@ -134,6 +135,7 @@ def gate_wave(
         sample, spillover = open_tube(plan, tube)
         template = plan.templates[tube.template]
         resolution = _resume(Resolution.start(template, sample, spillover, name=tube.sample), progress)
+        resolution.setting = setting_of(tube)
         summaries = resolution.run_wave(wave, pooled)
         if wave + 1 < template.n_waves:
             return _pause(resolution, summaries)
@@ -149,6 +151,8 @@ class OwnGates:
     scales: Mapping[str, Scale]
     fits: Mapping[str, Fitted]
     quality: Quality | None
+    controls: frozenset[str] = frozenset()
+    axes: Mapping[str, tuple[Dimension, ...]] = field(default_factory=dict)
 
 
 def own_gates(plan: Plan, tube: Tube, scales: Mapping[str, Scale]) -> OwnGates | RefusedTube:
@@ -156,7 +160,7 @@ def own_gates(plan: Plan, tube: Tube, scales: Mapping[str, Scale]) -> OwnGates |
     try:
         resolution = _start(plan, tube, scales)
         resolution.run_wave(0, {})
-        return OwnGates(scales, resolution.own, resolution.quality)
+        return OwnGates(scales, resolution.own, resolution.quality, frozenset(resolution.controls), resolution.axes_of)
     except Exception as error:
         return refuse(plan, tube, error)
 
@@ -178,7 +182,15 @@ def _start(plan: Plan, tube: Tube, scales: Mapping[str, Scale]) -> Resolution:
     sample, spillover = open_tube(plan, tube)
     resolution = Resolution.start(plan.templates[tube.template], sample, spillover, name=tube.sample)
     resolution.scales.update(scales)
+    resolution.setting = setting_of(tube)
     return resolution
+
+
+def setting_of(tube: Tube) -> Setting:
+    """Return what the sheets say of a tube that matters for its gates."""
+    row = tube.row
+    left_out = None if row is None else UNSTAINED if row.role == UNSTAINED else row.left_out
+    return Setting(left_out, None if tube.timing is None else tube.timing.day_from_dose)
 
 
 def _resume(resolution: Resolution, progress: Progress) -> Resolution:

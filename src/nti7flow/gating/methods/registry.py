@@ -68,6 +68,8 @@ class Method:
         Axes of the histogram it fits.
     coarser : int
         How many bins of a histogram are taken together before it is fitted: fewer bins are faster.
+    edge : bool
+        Whether it draws the edge of what it is fitted on: with ``fit_on``, a population known to be negative.
     lowest : bool
         Whether that histogram is of the lowest display value of each event over two or more raw channels, on each of
         which its bound then holds.
@@ -80,6 +82,7 @@ class Method:
     fit: Fit
     lowest: bool = False
     coarser: int = 1
+    edge: bool = False
 
     @property
     def reference(self) -> str:
@@ -98,13 +101,14 @@ def method(
     parameters: type[Parameters],
     lowest: bool = False,
     coarser: int = 1,
+    edge: bool = False,
 ) -> Callable[[Fit], Fit]:
     """Register a fit function under a name and version."""
 
     def register(fit: Fit) -> Fit:
         if (name, version) in _METHODS:
             raise ValueError(f"method {name}@{version} is registered twice")
-        _METHODS[name, version] = Method(name, version, n_dimensions, parameters, fit, lowest, coarser)
+        _METHODS[name, version] = Method(name, version, n_dimensions, parameters, fit, lowest, coarser, edge)
         return fit
 
     return register

@@ -212,7 +212,7 @@ class TailParameters(Parameters):
     min_events: int = Field(20, ge=2, description="Fewer events than this are not fitted.")
 
 
-@method("tail", 1, n_dimensions=1, parameters=TailParameters)
+@method("tail", 1, n_dimensions=1, parameters=TailParameters, edge=True)
 def tail(histogram: Histogram, parameters: TailParameters) -> Placement:
     """Threshold at the edge of the main population, a number of robust standard deviations from its mode.
 
@@ -243,7 +243,7 @@ class QuantileParameters(Parameters):
     min_events: int = Field(20, ge=2, description="Fewer events than this are not fitted.")
 
 
-@method("quantile", 1, n_dimensions=1, parameters=QuantileParameters)
+@method("quantile", 1, n_dimensions=1, parameters=QuantileParameters, edge=True)
 def quantile(histogram: Histogram, parameters: QuantileParameters) -> Placement:
     """Threshold at a quantile of the fitted events (an FMO or a population known to be negative)."""
     axis, n_events = histogram.axes[0], histogram.n_events
