@@ -11,9 +11,13 @@ from nti7flow.gating.methods.registry import Method, Parameters, method
 def test_every_method_is_there():
     found = {m.reference: m.n_dimensions for m in known_methods()}
     assert found == {
+        "arm_2d@1": 2,
         "beads@1": 1,
+        "cloud_2d@1": 2,
         "density_cluster_2d@1": 2,
         "density_valley@1": 1,
+        "landmark@1": 1,
+        "landmark_2d@1": 2,
         "quantile@1": 1,
         "singlets@1": 2,
         "tail@1": 1,
@@ -27,7 +31,7 @@ def test_is_found_by_name_and_version():
 
 @pytest.mark.parametrize("reference", ["tail", "tail@", "tail@one", "tail@1.0", "tail@-1"])
 def test_a_version_must_be_said(reference):
-    with pytest.raises(ConfigError, match=r"must say its version, as in 'tail@1'; known: beads@1, .*tail@1"):
+    with pytest.raises(ConfigError, match=r"must say its version, as in 'tail@1'; known: .*beads@1, .*tail@1"):
         find_method(reference)
 
 
@@ -43,7 +47,7 @@ def test_a_version_must_be_said(reference):
 def test_an_unknown_method_lists_what_is_known(reference, hint):
     with pytest.raises(ConfigError) as error:
         find_method(reference)
-    assert str(error.value).startswith(f"unknown method '{reference}'; known: beads@1, ")
+    assert str(error.value).startswith(f"unknown method '{reference}'; known: arm_2d@1, beads@1, ")
     assert str(error.value).endswith(hint)
 
 
@@ -53,10 +57,18 @@ def test_a_name_and_version_are_given_once():
     assert find_method("tail@1").parameters is not Parameters
 
 
+#: What a method cannot do without.
+REQUIRED: dict[str, dict[str, object]] = {
+    "density_cluster_2d": {"anchor": (0, 0)},
+    "landmark": {"landmark": 0.5, "max_shift": 0.1, "bounds": (0.4, None)},
+    "landmark_2d": {"landmark": (0, 0), "max_shift": 0.1, "vertices": ((0, 0), (1, 0), (0, 1))},
+    "quantile": {"q": 0.5},
+}
+
+
 @pytest.mark.parametrize("each", known_methods(), ids=lambda m: m.reference)
 def test_parameters_are_checked_and_frozen(each: Method):
-    required = {"q": 0.5} if each.name == "quantile" else {"anchor": (0, 0)} if each.n_dimensions == 2 else {}
-    required = {} if each.name == "singlets" else required
+    required = REQUIRED.get(each.name, {})
     parameters = each.parameters(**required)
     with pytest.raises(ValidationError, match="frozen"):
         parameters.min_events = 1
