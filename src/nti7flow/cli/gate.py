@@ -85,6 +85,15 @@ def gate(
             "salvage also takes what a truncated file still holds, for review."
         ),
     ] = RepairChoice.safe,
+    lock: Annotated[
+        str | None,
+        typer.Option(
+            "--lock",
+            metavar="TEMPLATE@RUN",
+            help="Gate with the thresholds of an earlier run, moved only as the control specimens of the batches move; "
+            "the table locked compares them with thresholds placed anew.",
+        ),
+    ] = None,
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=1, help="Worker processes; changes nothing but the time.")
     ] = 1,
@@ -113,6 +122,7 @@ def gate(
         spillover=spillover,
         markers=parse_markers(marker or ()),
         repair=repair.value,
+        lock=lock,
     )
     check_populations(plan, explain or ())
     with progress_bar(len(plan.tubes)) as done:

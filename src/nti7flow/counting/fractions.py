@@ -20,7 +20,7 @@ from nti7flow.gating.strategy import (
 #: Population that percent_lymphocytes refers to.
 LYMPHOCYTES = "lymphocytes"
 #: Flags of a gate that make its count, and every count that rests on it, one for review.
-UNCERTAIN = frozenset({"unstable_gate", "outlying_gate", NOT_COMPENSATED, NOT_AN_ELLIPSOID})
+UNCERTAIN = frozenset({"unstable_gate", "outlying_gate", "not_bridged", NOT_COMPENSATED, NOT_AN_ELLIPSOID})
 #: Flag of a count that would differ by much if gates lay where their spreads say they might.
 GATING_UNCERTAIN = "gating_uncertain"
 #: Parent, in the tables, of what is gated from all events.

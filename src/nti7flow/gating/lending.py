@@ -26,6 +26,8 @@ Lender = Literal["batch", "subject", "baseline"]
 #: Whose gate it is, where a tube's own data have no say in it.
 FMO, BASELINE, LOCKED = "fmo", "baseline", "locked"
 
+#: Flag of a gate that could not be moved to a batch, for want of control specimens.
+NOT_BRIDGED = "not_bridged"
 #: Fewer gates than this tell no spread between tubes: nothing is borrowed from them.
 LEAST_LENDERS = 3
 #: Tubes differ by at least this much, display units: staining and gains are never the same.
@@ -246,7 +248,7 @@ def priors_of_baseline(owns: Mapping[str, Own], places: Mapping[str, Place]) -> 
                 one_kind[n] if each is None else Own(each, one_kind[n].spread)
                 for n, each in zip(lenders, moved, strict=True)
             ]
-            priors[name] = _instead(members, BASELINE, () if sure else ("not_bridged",))
+            priors[name] = _instead(members, BASELINE, () if sure else (NOT_BRIDGED,))
     return priors
 
 

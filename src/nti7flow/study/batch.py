@@ -26,8 +26,19 @@ from nti7flow.gating.scales import merge_scales
 from nti7flow.gating.specs import FittedSpec
 from nti7flow.gating.template import GatingTemplate, pooled_scope
 from nti7flow.study.by_strategy import assign, gate_by_strategy
+from nti7flow.study.lock import Lock, locked_priors
 from nti7flow.study.plan import Plan, Tube
-from nti7flow.study.tube import GatedTube, OwnGates, Progress, RefusedTube, gate_lent, gate_wave, own_gates, propose
+from nti7flow.study.tube import (
+    GatedTube,
+    Lent,
+    OwnGates,
+    Progress,
+    RefusedTube,
+    gate_lent,
+    gate_wave,
+    own_gates,
+    propose,
+)
 from nti7flow.trial.days import is_baseline
 
 Outcome = GatedTube | RefusedTube
@@ -51,12 +62,12 @@ def gate_tubes(plan: Plan, *, jobs: int = 1, done: Done = lambda tube: None) -> 
         if plan.gates is not None:
             yield from _by_strategy(plan, run, done)
             return
-        plan = plan.light  # it goes to a worker with every tube
+        lock, plan = plan.lock, plan.light  # what goes to a worker with every tube
         progress: dict[str, Progress | RefusedTube] = {tube.sample: Progress() for tube in tubes}
         pooled = [t for t in tubes if plan.templates[t.template].n_waves > 1]
-        lending = lending_tubes(plan, tubes)
+        lending = lending_tubes(plan, tubes, lock)
         _agree_on_scales(plan, [*pooled, *lending], progress, run)
-        lent = _lend(plan, lending, progress, run)
+        lent = _lend(plan, lending, progress, lock, run)
         last = max((plan.templates[t.template].n_waves for t in tubes), default=1) - 1
         fitted: dict[str, dict[str, Fitted]] = {}
         for wave in range(last):
@@ -152,7 +163,7 @@ def _last_wave(
     tubes: Sequence[Tube],
     progress: dict[str, Progress | RefusedTube],
     fitted: dict[str, dict[str, Fitted]],
-    lent: dict[str, tuple[OwnGates, dict[str, Prior]]],
+    lent: Mapping[str, Lent],
     run: Run,
     done: Done,
 ) -> Iterator[Outcome]:
@@ -163,7 +174,7 @@ def _last_wave(
         (plan, t, plan.templates[t.template].n_waves - 1, progress[t.sample], fitted.get(t.sample, {})) for t in alone
     ]
     results = iter(run(gate_wave, calls))
-    leaning = iter(run(gate_lent, [(plan, t, *lent[t.sample]) for t in active if t.sample in lent]))
+    leaning = iter(run(gate_lent, [(plan, t, lent[t.sample]) for t in active if t.sample in lent]))
     for tube in tubes:
         gated = leaning if tube.sample in lent else results
         outcome = refused[tube.sample] if tube.sample in refused else next(gated)
@@ -171,19 +182,20 @@ def _last_wave(
         yield outcome
 
 
-def lending_tubes(plan: Plan, tubes: Sequence[Tube]) -> list[Tube]:
-    """Tubes whose gates lean on each other: those of templates that say so, where there are enough of them."""
+def lending_tubes(plan: Plan, tubes: Sequence[Tube], lock: Lock | None) -> list[Tube]:
+    """Tubes whose gates lean on others: those of templates that say so, where there are enough, and of a lock."""
     by_template: dict[str, list[Tube]] = {}
     for tube in tubes:
         template = plan.templates[tube.template]
-        if template.lenders or template.controlled:
+        if template.lenders or template.controlled or (lock is not None and lock.template == tube.template):
             by_template.setdefault(tube.template, []).append(tube)
-    return [tube for members in by_template.values() if len(members) > LEAST_LENDERS for tube in members]
+    locked = None if lock is None else lock.template
+    return [t for name, all_of in by_template.items() if len(all_of) > LEAST_LENDERS or name == locked for t in all_of]
 
 
 def _lend(
-    plan: Plan, tubes: Sequence[Tube], progress: dict[str, Progress | RefusedTube], run: Run
-) -> dict[str, tuple[OwnGates, dict[str, Prior]]]:
+    plan: Plan, tubes: Sequence[Tube], progress: dict[str, Progress | RefusedTube], lock: Lock | None, run: Run
+) -> dict[str, Lent]:
     """Gate tubes each by itself, and say for each what the others make of its gates."""
     calls = [(plan, t, state.scales) for t in tubes if isinstance(state := progress[t.sample], Progress)]
     owns: dict[str, OwnGates] = {}
@@ -192,25 +204,48 @@ def _lend(
             progress[tube.sample] = result
         else:
             owns[tube.sample] = result
-    lent: dict[str, tuple[OwnGates, dict[str, Prior]]] = {name: (own, {}) for name, own in owns.items()}
+    priors: dict[str, dict[str, Prior]] = {name: {} for name in owns}
+    locked: dict[str, dict[str, Prior]] = {}
     for reference in dict.fromkeys(tube.template for tube in tubes):
         places = {t.sample: place_of(t) for t in tubes if t.template == reference and t.sample in owns}
         template = plan.templates[reference]
         for population in {**template.lenders, **dict.fromkeys(template.controlled)}:
             for name, prior in _priors(template, population, owns, places).items():
-                lent[name][1][population] = prior
-    return lent
+                priors[name][population] = prior
+        if lock is not None and lock.template == reference:
+            locked |= _locked(lock, template, owns, places)
+    return {name: Lent(own, priors[name], locked.get(name)) for name, own in owns.items()}
+
+
+def _locked(
+    lock: Lock, template: GatingTemplate, owns: Mapping[str, OwnGates], places: Mapping[str, Place]
+) -> dict[str, dict[str, Prior]]:
+    """For each tube, the locked gates of all populations."""
+    locked: dict[str, dict[str, Prior]] = {name: {} for name in places}
+    for population in template.populations:
+        axes = next((owns[n].axes[population.id] for n in sorted(places) if population.id in owns[n].axes), None)
+        if axes is not None:
+            placed = _placed(population.id, owns, places)
+            stained = {name: own for name, own in placed.items() if population.id not in owns[name].controls}
+            for name, prior in locked_priors(lock, population.id, axes, stained, places).items():
+                locked[name][population.id] = prior
+    return locked
+
+
+def _placed(population: str, owns: Mapping[str, OwnGates], places: Mapping[str, Place]) -> dict[str, Own]:
+    """Gates of a population that the tubes' own data place."""
+    return {
+        name: Own(fitted.placement, fitted.spread)
+        for name in places
+        if (fitted := owns[name].fits.get(population)) is not None and fitted.placement.placed
+    }
 
 
 def _priors(
     template: GatingTemplate, population: str, owns: Mapping[str, OwnGates], places: Mapping[str, Place]
 ) -> dict[str, Prior]:
-    """Return what others say of a population's gate in each tube: FMO tubes first, then its baseline, then its batch."""
-    placed = {
-        name: Own(fitted.placement, fitted.spread)
-        for name in places
-        if (fitted := owns[name].fits.get(population)) is not None and fitted.placement.placed
-    }
+    """Return what others say of a gate in each tube: FMO tubes first, then its baseline, then its batch."""
+    placed = _placed(population, owns, places)
     without = {name: own for name, own in placed.items() if population in owns[name].controls}
     stained = {name: own for name, own in placed.items() if name not in without}
     lenders = template.lenders.get(population, ())

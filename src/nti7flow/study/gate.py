@@ -21,8 +21,8 @@ from nti7flow.study.batch import Outcome, gate_tubes, workers
 from nti7flow.study.figures import draw_from, forget_pictures
 from nti7flow.study.plan import Plan, Tube
 from nti7flow.study.store import StepWriter
-from nti7flow.study.tables import COUNTS, GATE_FITS, HISTOGRAMS, MEMBERSHIPS, QUALITY, STORED_COUNTS, join_ids
-from nti7flow.study.tube import GatedTube, RefusedTube, count_rows, fit_row, stored_rows
+from nti7flow.study.tables import COUNTS, GATE_FITS, HISTOGRAMS, LOCKED, MEMBERSHIPS, QUALITY, STORED_COUNTS, join_ids
+from nti7flow.study.tube import GatedTube, RefusedTube, count_rows, fit_row, locked_rows, stored_rows
 
 Figures = Literal["all", "flagged", "none"]
 #: Packages whose version could change a number.
@@ -99,6 +99,8 @@ def gate_study(
             step.append(table, [])
         if plan.has_stored_counts:
             step.add_rows(STORED_COUNTS, [])
+        if plan.lock is not None:
+            step.add_rows(LOCKED, [])
         for outcome in outcomes:
             ends.append(outcome if isinstance(outcome, RefusedTube) else _store(step, outcome))
         ends = flag_duplicates(ends)
@@ -111,6 +113,8 @@ def gate_study(
             step.add_rows(QUALITY, _quality_rows(end))
             if isinstance(end, GatedTube) and end.stored is not None:
                 step.add_rows(STORED_COUNTS, stored_rows(end))
+            if isinstance(end, GatedTube) and end.unlocked is not None:
+                step.add_rows(LOCKED, locked_rows(end))
         folder = step.commit(_contents(plan, ends, out))
     forget_pictures(out)
     wanted = {"all": ("", "info", "review", "invalid"), "flagged": ("review", "invalid"), "none": ()}[figures]

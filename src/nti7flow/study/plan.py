@@ -24,6 +24,7 @@ from nti7flow.trial.schedule_file import ScheduleEntry
 
 if TYPE_CHECKING:
     from nti7flow.interop.flowjo.workspace import Workspace
+    from nti7flow.study.lock import Lock
     from nti7flow.study.strategy_file import StrategyFile
 
 REPAIRS: tuple[Repair, ...] = get_args(Repair)
@@ -106,6 +107,7 @@ class Plan:
     repair: Repair = "safe"
     strategy: StrategyFile | None = None
     gates: GatingStrategy | Workspace | None = None
+    lock: Lock | None = None
 
     def recipe(self) -> dict[str, Any]:
         """Return the recipe as plain values; workers, logging and folders are not in it."""
@@ -120,6 +122,7 @@ class Plan:
         }
         # Left out where it is the default, as in every run made before there was a choice.
         recipe |= {} if self.repair == "safe" else {"repair": self.repair}
+        recipe |= {} if self.lock is None else {"lock": self.lock.recipe()}
         return recipe if self.strategy is None else recipe | {"strategy": self.strategy.recipe()}
 
     @property
@@ -137,7 +140,7 @@ class Plan:
     @property
     def light(self) -> Plan:
         """The plan without what a worker needs not, or is given by itself: the other tubes, and the gates of all."""
-        return replace(self, tubes=(), gates=None)
+        return replace(self, tubes=(), gates=None, lock=None)
 
     def recipe_hash(self) -> str:
         """SHA-256 of the recipe."""
@@ -161,6 +164,7 @@ def make_plan(
     spillover: str | None = None,
     markers: Mapping[str, str] | None = None,
     repair: Repair = "safe",
+    lock: str | None = None,
 ) -> Plan:
     """Plan for a study.yaml, or for files and folders.
 
@@ -182,6 +186,8 @@ def make_plan(
         Markers assigned by hand, marker to detector; for templates.
     repair : {"safe", "none", "salvage"}
         How the files are read, as for `read_fcs`.
+    lock : str, optional
+        ``TEMPLATE@RUN``: gate with the thresholds of an earlier run, moved only as control specimens move.
 
     Raises
     ------
@@ -192,6 +198,15 @@ def make_plan(
     """
     repair = checked_repair(repair)
     _check_choice(template=template, strategy=strategy, group=group, markers=markers)
+    if lock is not None:
+        if strategy is not None:
+            raise ConfigError(
+                f"--lock {lock} and --strategy {strategy}: both say which gates to use; give one of them."
+            )
+        plan = make_plan(paths, template=template, spillover=spillover, markers=markers, repair=repair)
+        from nti7flow.study.lock import open_lock
+
+        return replace(plan, lock=open_lock(lock, plan.templates))
     places = [Path(path) for path in paths]
     studies = [place for place in places if place.suffix.lower() in (".yaml", ".yml") and not place.is_dir()]
     if studies and len(places) > 1:

@@ -122,6 +122,27 @@ STORED_COUNTS = Table(
     ),
 )  # fmt: skip
 
+LOCKED = Table(
+    "locked",
+    "Counts by the locked gates of an earlier run beside those by gates placed anew; written with --lock.",
+    (
+        _SAMPLE,
+        Column("specimen", "text", "", "As in counts."),
+        Column("subject", "text", "", "As in counts."),
+        _POPULATION,
+        Column("label", "text", "", "Name of the population for people."),
+        Column("n_events", "integer", "events", "Events by the locked gates, as in counts."),
+        Column("fitted_events", "integer", "events", "Events by gates placed on the data of this study."),
+        Column("difference", "integer", "events", "n_events less fitted_events."),
+        Column("percent_parent", "number", "%", "By the locked gates, as in counts."),
+        Column("fitted_percent_parent", "number", "%", "The same by gates placed anew."),
+        Column("bridged", "text", "", "no: a gate it rests on could not be moved to this batch, as it or the locked run "
+               "has no control specimen."),
+        Column("severity", "text", "", "As in counts."),
+        Column("fitted_severity", "text", "", "The same by gates placed anew."),
+    ),
+)  # fmt: skip
+
 MEMBERSHIPS = Table(
     "memberships",
     "Which events are in which population: one bit per event, first event in the highest bit.",
@@ -155,7 +176,7 @@ HISTOGRAMS = Table(
     csv=False,
 )
 
-TABLES = {table.name: table for table in (COUNTS, GATE_FITS, QUALITY, STORED_COUNTS, MEMBERSHIPS, HISTOGRAMS)}
+TABLES = {table.name: table for table in (COUNTS, GATE_FITS, QUALITY, STORED_COUNTS, LOCKED, MEMBERSHIPS, HISTOGRAMS)}
 
 
 def join_ids(ids: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ from nti7flow.events.spectrum import Matrix
 from nti7flow.events.spillover import Spillover, spillover_for
 from nti7flow.gating.dimensions import Dimension
 from nti7flow.gating.fit import Fitted, GateFit
-from nti7flow.gating.lending import Prior
+from nti7flow.gating.lending import NOT_BRIDGED, Prior
 from nti7flow.gating.picture import Panel2D, make_panels
 from nti7flow.gating.resolve import UNSTAINED, Resolution, Setting, Summary
 from nti7flow.gating.scales import Scale, propose_scales
@@ -38,7 +38,8 @@ class GatedTube:
     """A gated tube: strategy, counts and what is needed to judge and draw them. The events are gone.
 
     ``flags`` are those of the tube itself with their severities; every count carries them. ``stored`` are counts of
-    another program beside ours; None where its gates hold none.
+    another program beside ours; None where its gates hold none. ``unlocked`` are, where gates were locked, the counts
+    by gates that are not.
     """
 
     tube: Tube
@@ -52,6 +53,7 @@ class GatedTube:
     n_events: int
     stored: tuple[StoredCount, ...] | None = None
     gating_sd: Mapping[str, float] = field(default_factory=dict)
+    unlocked: tuple[Count, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -165,17 +167,34 @@ def own_gates(plan: Plan, tube: Tube, scales: Mapping[str, Scale]) -> OwnGates |
         return refuse(plan, tube, error)
 
 
-def gate_lent(plan: Plan, tube: Tube, own: OwnGates, priors: Mapping[str, Prior]) -> GatedTube | RefusedTube:
-    """Gate a tube by its own gates and by what others say of them."""
+@dataclass(frozen=True)
+class Lent:
+    """What is known of a tube's gates once all have been gated: its own, what others say, and locked ones."""
+
+    own: OwnGates
+    priors: Mapping[str, Prior]
+    locked: Mapping[str, Prior] | None = None
+
+
+def gate_lent(plan: Plan, tube: Tube, lent: Lent) -> GatedTube | RefusedTube:
+    """Gate a tube by its own gates and by what others say of them; where gates are locked, by both, to compare."""
     try:
-        resolution = _start(plan, tube, own.scales)
-        resolution.own.update(own.fits)
-        resolution.quality = own.quality
-        resolution.priors = priors
-        resolution.run_wave(0, {})
-        return _finish(tube, resolution)
+        fitted = _finish(tube, _lean_on(plan, tube, lent.own, lent.priors))
+        if lent.locked is None:
+            return fitted
+        locked = _finish(tube, _lean_on(plan, tube, lent.own, lent.locked))
+        return replace(locked, unlocked=fitted.counts)
     except Exception as error:
         return refuse(plan, tube, error)
+
+
+def _lean_on(plan: Plan, tube: Tube, own: OwnGates, priors: Mapping[str, Prior]) -> Resolution:
+    resolution = _start(plan, tube, own.scales)
+    resolution.own.update(own.fits)
+    resolution.quality = own.quality
+    resolution.priors = priors
+    resolution.run_wave(0, {})
+    return resolution
 
 
 def _start(plan: Plan, tube: Tube, scales: Mapping[str, Scale]) -> Resolution:
@@ -307,6 +326,29 @@ def count_values(count: Count) -> dict[str, Any]:
 def stored_rows(gated: GatedTube) -> list[dict[str, Any]]:
     """Rows of the table ``stored_counts``."""
     return [{"sample": gated.tube.sample, **asdict(row)} for row in gated.stored or ()]
+
+
+def locked_rows(gated: GatedTube) -> list[dict[str, Any]]:
+    """Rows of the table ``locked``."""
+    row, locked = gated.tube.row, {count.population: count for count in gated.counts}
+    return [
+        {
+            "sample": gated.tube.sample,
+            "specimen": row.specimen if row else None,
+            "subject": row.subject if row else None,
+            "population": fitted.population,
+            "label": fitted.label,
+            "n_events": (count := locked[fitted.population]).n_events,
+            "fitted_events": fitted.n_events,
+            "difference": None if None in (count.n_events, fitted.n_events) else count.n_events - fitted.n_events,  # type: ignore[operator]
+            "percent_parent": count.percent_parent,
+            "fitted_percent_parent": fitted.percent_parent,
+            "bridged": "no" if any(flag.endswith(NOT_BRIDGED) for flag in count.flags) else "yes",
+            "severity": count.severity,
+            "fitted_severity": fitted.severity,
+        }
+        for fitted in gated.unlocked or ()
+    ]
 
 
 def fit_row(sample: str, fit: GateFit) -> dict[str, Any]:
