@@ -18,7 +18,7 @@ from nti7flow.trial.samples import SAMPLE_COLUMNS
 from nti7flow.trial.subjects import SUBJECT_COLUMNS
 
 #: Template of each panel; ``none`` where there is none yet, so that its tubes wait ungated.
-TEMPLATES: Mapping[str, str] = {"tbnk": "tbnk@1.1.0", "tcell": "none"}
+TEMPLATES: Mapping[str, str] = {"tbnk": "tbnk@2.0.0", "tcell": "none"}
 _CLONES: Mapping[str, str] = {
     "CD3": "UCHT1",
     "CD16_56": "3G8+NCAM16.2",
