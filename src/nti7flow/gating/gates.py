@@ -96,10 +96,11 @@ class PolygonGate:
     def contains(self, y: Floats) -> Bools:
         """Say which of the display values ``y`` (n, 2) are inside, shape (n,)."""
         vertices = np.asarray(self.vertices)
-        low, high = vertices.min(axis=0), vertices.max(axis=0)
-        inside: Bools = ((y >= low) & (y <= high)).all(axis=1)
+        (left, low), (right, high) = vertices.min(axis=0), vertices.max(axis=0)
+        px, py = y[:, 0], y[:, 1]
+        inside: Bools = (px >= left) & (px <= right) & (py >= low) & (py <= high)
         candidates = np.flatnonzero(inside)
-        inside[candidates] = points_inside(vertices, y[candidates, 0], y[candidates, 1])
+        inside[candidates] = points_inside(vertices, px[candidates], py[candidates])
         return ~inside if self.complement else inside
 
     def to_dict(self) -> dict[str, Any]:

@@ -85,7 +85,10 @@ class Histogram:
 
     def resampled(self, rng: np.random.Generator) -> Histogram:
         """Return a bootstrap replicate: every bin drawn from a Poisson distribution around its count."""
-        return Histogram(self.axes, rng.poisson(self.counts))
+        filled = np.flatnonzero(self.counts)  # empty bins stay empty, and draw no random numbers
+        counts = np.zeros_like(self.counts)
+        counts.flat[filled] = rng.poisson(self.counts.flat[filled])
+        return Histogram(self.axes, counts)
 
     def cells(self) -> tuple[NDArray[np.float64], Counts]:
         """Centres (n, n_axes) and counts (n,) of the bins that hold events."""

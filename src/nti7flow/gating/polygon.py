@@ -11,8 +11,8 @@ States = NDArray[np.uint8]
 
 #: Cells per side of the grid that spares most points the walk round the outline, and from how many points it pays.
 GRID, WORTH_A_GRID = 64, 20_000
-#: Points up to which all are compared with all edges at once, and how many pairs are too many for memory.
-FEW, TOO_MANY = 2_000, 1 << 21
+#: How many pairs of points or cells with edges are too many for memory.
+TOO_MANY = 1 << 21
 #: What may be said of a cell: none of its points are inside, all are, or each has to be asked.
 OUTSIDE, INSIDE, NEAR = 0, 1, 2
 #: Distance from an outline, relative to the size of coordinates, within which points are asked: beyond all rounding.
@@ -105,22 +105,23 @@ def _even_odd(vertices: Floats, px: Floats, py: Floats) -> Bools:
 
     Of the points on the outline those on a left or lower edge are inside, those on a right or upper one are not, as the
     bounds of a rectangle: polygons that share an edge share no event. FlowKit counts so too. Points are taken in the
-    order of y, so that an edge meets only those at its own height.
+    order of y, so that an edge meets only those at its own height: of most outlines that are two edges for each point.
     """
     ends = np.concatenate([vertices[1:], vertices[:1]])
-    if len(px) <= FEW and len(px) * len(vertices) < TOO_MANY:
-        side, point = np.nonzero((vertices[:, 1:] > py) != (ends[:, 1:] > py))
-        crossed = point[_crosses((vertices[side].T, ends[side].T), px[point], py[point])]
-        odd: Bools = (np.bincount(crossed, minlength=len(px)) & 1).astype(np.bool_)
-        return odd
     order = np.argsort(py, kind="stable")
     xs, ys = px[order], py[order]
-    crossings = np.zeros(len(px), np.bool_)
-    for edge in zip(vertices, ends, strict=True):
-        y1, y2 = edge[0][1], edge[1][1]
-        level = slice(*np.searchsorted(ys, (min(y1, y2), np.nextafter(max(y1, y2), np.inf))))
-        crossings[level] ^= _crosses(edge, xs[level], ys[level])
+    first = np.searchsorted(ys, np.minimum(vertices[:, 1], ends[:, 1]))
+    last = np.searchsorted(ys, np.nextafter(np.maximum(vertices[:, 1], ends[:, 1]), np.inf))
     inside = np.empty(len(px), np.bool_)
+    if (last - first).sum() < TOO_MANY:
+        at, side = _runs(first, last), np.repeat(np.arange(len(vertices)), last - first)
+        crossed = at[_crosses((vertices[side].T, ends[side].T), xs[at], ys[at])]
+        inside[order] = np.bincount(crossed, minlength=len(px)) & 1
+        return inside
+    crossings = np.zeros(len(px), np.bool_)
+    for edge, start, stop in zip(zip(vertices, ends, strict=True), first, last, strict=True):
+        level = slice(start, stop)
+        crossings[level] ^= _crosses(edge, xs[level], ys[level])
     inside[order] = crossings
     return inside
 

@@ -72,24 +72,24 @@ def fit_band(cells: Floats, counts: Counts, *, wide: bool, distance: float, min_
     min_events : int
         Fewer events than this are not fitted.
     """
-    keep = (cells[:, 0] > 0.0) & (cells[:, 1] > 0.0) & (cells < 0.98).all(axis=1)
-    cells, counts = cells[keep], counts[keep]
-    slope, intercept = _level(cells, counts) if wide else _line(cells, counts)
+    areas, heights = np.ascontiguousarray(cells.T)
+    keep = (areas > 0.0) & (heights > 0.0) & (areas < 0.98) & (heights < 0.98)
+    areas, heights, counts = areas[keep], heights[keep], counts[keep]
+    slope, intercept = _level(heights, counts) if wide else _line(areas, heights, counts)
     if slope <= 0 and not wide:
         return "height does not grow with area"
-    expected = intercept + slope * cells[:, 0]
-    usable = expected > 0.02
-    if counts[usable].sum() < min_events:
-        return "too few events along the line of single cells"
-    areas, counts = cells[usable, 0], counts[usable]
+    expected = intercept + slope * areas
     away = -1.0 if wide else 1.0  # the direction in which there are no doublets
-    relative = away * (cells[usable, 1] - expected[usable]) / expected[usable]
+    usable = expected > 0.02
+    areas, expected, heights, counts = areas[usable], expected[usable], heights[usable], counts[usable]
+    relative = away * (heights - expected) / expected
     near = np.abs(relative) <= NEAR
-    if counts[near].sum() < min_events:
+    areas, relative, counts = areas[near], relative[near], counts[near]
+    if counts.sum() < min_events:
         return "too few events along the line of single cells"
-    middle, spread = _band(relative[near], counts[near])
+    middle, spread = _band(relative, counts)
     knots = np.arange(SLICE / 2, 1.0 + SLICE, SLICE)
-    local = np.array([_local_band(areas[near], relative[near], counts[near], knot, (middle, spread)) for knot in knots])
+    local = np.array([_local_band(areas, relative, counts, knot, (middle, spread)) for knot in knots])
     centre, half = local[:, 0], distance * local[:, 1]
     heights = np.maximum(intercept + slope * knots, 0.0)
     floor = 0.01  # events at the very origin are single debris, not doublets
@@ -100,9 +100,13 @@ def fit_band(cells: Floats, counts: Counts, *, wide: bool, distance: float, min_
 
 def _band(relative: Floats, counts: Counts) -> tuple[float, float]:
     """Middle and spread of relative deviations; the spread is that of the upper half, away from the doublets."""
-    middle = weighted_median(relative, counts)
-    upper = relative >= middle
-    return middle, max(1.4826 * weighted_median(relative[upper] - middle, counts[upper]), 0.01)
+    order = np.argsort(relative, kind="stable")
+    relative, cumulative = relative[order], np.cumsum(counts[order])
+    middle = relative[np.searchsorted(cumulative, cumulative[-1] / 2)]
+    start = int(np.searchsorted(relative, middle))
+    lower = int(cumulative[start - 1]) if start else 0
+    upper = relative[np.searchsorted(cumulative, (lower + cumulative[-1]) / 2)]
+    return float(middle), max(1.4826 * float(upper - middle), 0.01)
 
 
 def _local_band(
@@ -113,27 +117,32 @@ def _local_band(
     return _band(relative[here], counts[here]) if counts[here].sum() >= 100 else otherwise
 
 
-def _level(cells: Floats, counts: Counts) -> tuple[float, float]:
+def _level(heights: Floats, counts: Counts) -> tuple[float, float]:
     """Slope 0 and the median height."""
-    return 0.0, weighted_median(cells[:, 1], counts) if counts.size else 0.0
+    return 0.0, weighted_median(heights, counts) if counts.size else 0.0
 
 
-def _line(cells: Floats, counts: Counts) -> tuple[float, float]:
+def _line(areas: Floats, heights: Floats, counts: Counts) -> tuple[float, float]:
     """Slope and intercept through the median heights of slices of area (Theil-Sen, weighted by events)."""
-    slices = np.floor(cells[:, 0] / 0.02).astype(int)
-    areas, heights, weights = [], [], []
-    for value in np.unique(slices):
-        inside = slices == value
-        if counts[inside].sum() >= 10:
-            areas.append(weighted_median(cells[inside, 0], counts[inside]))
-            heights.append(weighted_median(cells[inside, 1], counts[inside]))
-            weights.append(counts[inside].sum())
-    if len(areas) < 3:
+    slices = np.floor(areas / 0.02).astype(int)
+    x, weights = _medians(slices, areas, counts)
+    y, _ = _medians(slices, heights, counts)
+    enough = weights >= 10
+    if enough.sum() < 3:
         return 0.0, 0.0
-    x, y, w = np.array(areas), np.array(heights), np.sqrt(np.array(weights, float))
+    x, y, w = x[enough], y[enough], np.sqrt(weights[enough].astype(float))
     i, j = np.triu_indices(len(x), 1)
     slope = weighted_median((y[j] - y[i]) / (x[j] - x[i]), w[i] * w[j] * (x[j] - x[i]))
     return slope, weighted_median(y - slope * x, w)
+
+
+def _medians(groups: NDArray[np.int64], values: Floats, counts: Counts) -> tuple[Floats, Counts]:
+    """Median of each group of cells that holds events, by their counts, and how many events it holds."""
+    order = np.lexsort((values, groups))
+    cumulative = np.cumsum(counts[order])
+    ends = cumulative[np.flatnonzero(np.diff(groups[order], append=np.iinfo(np.int64).max))]
+    sizes = np.diff(ends, prepend=0)
+    return values[order][np.searchsorted(cumulative, ends - sizes / 2)], sizes
 
 
 def weighted_median(values: Floats, weights: NDArray[np.float64] | Counts) -> float:
