@@ -55,22 +55,32 @@ def gating_sd(
         Events, for every population that has a count.
     """
     ordered = list(populations)
-    counted = _Counted(values, ordered, members, {})
     squares = {population.id: 0.0 for population in ordered if members.rows(population.id) is not None}
     needed = {name for population in ordered for name in population.needs}
-    for i, population in enumerate(ordered):
+    moves: dict[str, list[Rows]] = {}
+    for population in ordered:
         spread = spreads.get(population.id, math.nan)
-        rows = members.rows(population.parent)
         helper = population.id not in needed and population.id not in squares
-        if not isinstance(population.gate, RectangleGate | PolygonGate) or rows is None or helper:
-            continue
-        if not (math.isfinite(spread) and spread > 0):
-            continue
-        after = _resting_on(population, ordered[i + 1 :])
-        changes = [counted.changes(population, population.gate, after, by) for by in (-spread, spread)]
-        for name in changes[0]:
+        if math.isfinite(spread) and spread > 0 and not helper:
+            moves[population.id] = _flipped(values, population, members, spread)
+    near = np.unique(np.concatenate([np.empty(0, np.intp), *(rows for pair in moves.values() for rows in pair)]))
+    edge = _Edge.of(values, ordered, members, near)
+    for i, population in enumerate(ordered):
+        after = _resting_on(population, ordered[i + 1 :]) if population.id in moves else []
+        changes = [edge.changes(population, after, rows) for rows in moves.get(population.id, ())]
+        for name in squares.keys() & changes[0].keys() if changes else ():
             squares[name] += (sum(abs(change[name]) for change in changes) / 2) ** 2
     return {name: math.sqrt(square) for name, square in squares.items()}
+
+
+def _flipped(values: DisplayValues, population: Population, members: Members, spread: float) -> list[Rows]:
+    """Events that change sides when a gate is narrower, and when it is wider, by its spread."""
+    gate, rows = population.gate, members.rows(population.parent)
+    if not isinstance(gate, RectangleGate | PolygonGate) or rows is None:
+        return []
+    y, inside = values.of(gate.dimensions, rows), np.zeros(members.n_events, np.bool_)
+    inside[members.rows(population.id)] = True
+    return [rows[widened(gate, by).contains(y) != inside[rows]] for by in (-spread, spread)]
 
 
 def _resting_on(population: Population, others: Iterable[Population]) -> list[Population]:
@@ -85,43 +95,44 @@ def _resting_on(population: Population, others: Iterable[Population]) -> list[Po
 
 
 @dataclass(frozen=True)
-class _Counted:
-    """A gated tube, some events of which are gated again."""
+class _Edge:
+    """Events of a tube that change sides with some gate: each is looked at once, whichever gates flip it.
 
-    values: DisplayValues
-    populations: list[Population]
-    members: Members
-    masks: dict[str, Bools]
+    Attributes
+    ----------
+    rows : ndarray of intp, shape (n,)
+        The events, ascending.
+    members, gates : mapping of str to ndarray of bool, shape (n,)
+        Which of them each population holds, and which lie in its gate, whatever its parent.
+    """
 
-    def changes(self, moved: Population, gate: PlacedGate, after: list[Population], by: float) -> dict[str, int]:
-        """Change of the count of a population, and of all that rest on it, if its gate is widened."""
-        rows = self.members.rows(moved.parent)
-        assert rows is not None
-        inside = widened(gate, by).contains(self.values.of(gate.dimensions, rows))
-        flipped = inside != self._mask(moved.id)[rows]
-        near = rows[flipped]
-        now: dict[str, Bools] = {moved.id: inside[flipped]}
+    rows: Rows
+    members: Mapping[str, Bools]
+    gates: Mapping[str, Bools]
+
+    @classmethod
+    def of(cls, values: DisplayValues, populations: Iterable[Population], members: Members, rows: Rows) -> _Edge:
+        held, inside = {}, {}
+        for population in populations:
+            mask = members.mask(population.id)
+            held[population.id] = np.zeros(len(rows), np.bool_) if mask is None else mask[rows]
+            if isinstance(population.gate, RectangleGate | PolygonGate):
+                inside[population.id] = population.gate.contains(values.of(population.gate.dimensions, rows))
+        return cls(rows, held, inside)
+
+    def changes(self, moved: Population, after: Iterable[Population], flipped: Rows) -> dict[str, int]:
+        """Change of the count of a population from which or to which some events go, and of all that rest on it."""
+        at = np.searchsorted(self.rows, flipped)
+        now = {moved.id: ~self.members[moved.id][at]}
         for population in after:
-            now[population.id] = self._again(population, near, now)
-        return {name: int(sides.sum()) - int(self._mask(name)[near].sum()) for name, sides in now.items()}
+            now[population.id] = self._again(population, at, now)
+        return {name: int(sides.sum()) - int(self.members[name][at].sum()) for name, sides in now.items()}
 
-    def _again(self, population: Population, rows: Rows, now: Mapping[str, Bools]) -> Bools:
+    def _again(self, population: Population, at: Rows, now: Mapping[str, Bools]) -> Bools:
         """Which of some events a population would hold."""
         gate = population.gate
-        sides = self._side(population.parent, rows, now)
-        if isinstance(gate, BooleanGate):
-            operands = {operand.population: self._side(operand.population, rows, now) for operand in gate.operands}
-            return np.asarray(sides & gate.combine(operands))
-        assert isinstance(gate, RectangleGate | PolygonGate)
-        return np.asarray(sides & gate.contains(self.values.of(gate.dimensions, rows)))
-
-    def _side(self, name: str | None, rows: Rows, now: Mapping[str, Bools]) -> Bools:
-        if name is None:
-            return np.ones(len(rows), np.bool_)
-        return now[name] if name in now else self._mask(name)[rows]
-
-    def _mask(self, name: str) -> Bools:
-        if name not in self.masks:
-            mask = self.members.mask(name)
-            self.masks[name] = np.zeros(self.members.n_events, np.bool_) if mask is None else mask
-        return self.masks[name]
+        names = {operand.population for operand in gate.operands} if isinstance(gate, BooleanGate) else set()
+        before = {name: self.members[name][at] for name in (names | {population.parent}) - now.keys() if name}
+        sides = {**before, **now}
+        inside = gate.combine(sides) if isinstance(gate, BooleanGate) else self.gates[population.id][at]
+        return np.asarray(inside if population.parent is None else inside & sides[population.parent])
