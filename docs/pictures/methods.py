@@ -61,6 +61,21 @@ class Example:
     log: bool = False
 
 
+#: Where a gate was in a reference.
+BOX = ((0.6, 0.12), (0.9, 0.12), (0.9, 0.44), (0.6, 0.44))
+#: CD4 and CD8 T cells, and those that are neither.
+ARMS = (
+    (1500, (0.58, 0.22), (0.015, 0.05)),
+    (900, (0.2, 0.64), (0.07, 0.027)),
+    (200, (0.2, 0.25), (0.07, 0.05)),
+)
+#: On CD3 against side scatter: granulocytes glow in every channel, other lymphocytes and monocytes do not.
+LEUKOCYTES = (
+    (2500, (0.42, 0.78), (0.06, 0.05)),
+    (250, (0.3, 0.52), (0.05, 0.05)),
+    (150, (0.22, 0.3), (0.05, 0.04)),
+)
+
 #: By the name of the method; the newest version is drawn.
 EXAMPLES = {
     "density_valley": Example(blobs((1800, 0.25, 0.06), (900, 0.65, 0.05)), blobs((2700, 0.45, 0.08))),
@@ -80,6 +95,52 @@ EXAMPLES = {
         blobs((2500, (0.52, 0.75), (0.05, 0.06))),
         axes=("CD45", "SSC"),
         parameters={"anchor": (0.95, 0.2), "rivals": ((0.95, 0.6),), "max_distance": 0.3},
+    ),
+    "mixture": Example(
+        blobs((1500, 0.3, 0.06), (700, 0.42, 0.1), (500, 0.75, 0.05)),
+        blobs((1500, 0.4, 0.06), (1000, 0.5, 0.1)),
+    ),
+    "landmark": Example(
+        blobs((2500, 0.25, 0.06), (500, 0.66, 0.05)),
+        blobs((2500, 0.25, 0.06)),
+        parameters={"landmark": 0.6, "bounds": (0.45, 0.75), "max_shift": 0.15},
+    ),
+    "landmark_2d": Example(
+        blobs((2500, (0.35, 0.7), (0.06, 0.06)), (500, (0.68, 0.36), (0.04, 0.05))),
+        blobs((2500, (0.35, 0.7), (0.06, 0.06))),
+        axes=("CD45", "SSC"),
+        parameters={"landmark": (0.75, 0.28), "vertices": BOX, "max_shift": 0.2},
+    ),
+    "arm_2d": Example(
+        blobs(*ARMS, (300, (0.58, 0.47), (0.015, 0.05)), (250, (0.43, 0.64), (0.06, 0.027))),
+        blobs(*ARMS[:1], ARMS[2]),
+        axes=("CD4", "CD8"),
+    ),
+    "quadrants": Example(
+        blobs(
+            (1200, (0.3, 0.65), (0.06, 0.06)),
+            (500, (0.66, 0.72), (0.05, 0.05)),
+            (700, (0.3, 0.25), (0.06, 0.05)),
+            (400, (0.66, 0.3), (0.05, 0.05)),
+        ),
+        blobs((2800, (0.5, 0.5), (0.08, 0.08))),
+        axes=("CCR7", "CD45RA"),
+        parameters={"part": "++"},
+    ),
+    "cloud_2d": Example(
+        blobs((1500, (0.66, 0.3), (0.025, 0.03)), (900, (0.72, 0.33), (0.025, 0.03)), (250, (0.35, 0.4), (0.15, 0.2))),
+        blobs((8, (0.66, 0.3), (0.025, 0.03))),
+        axes=("CD45", "SSC"),
+    ),
+    "bright_cluster_2d": Example(
+        blobs(*LEUKOCYTES, (120, (0.75, 0.3), (0.04, 0.04))),
+        blobs(*LEUKOCYTES),
+        axes=("CD3", "SSC"),
+    ),
+    "backgate_2d": Example(
+        blobs((150, (0.72, 0.3), (0.03, 0.04)), (25, (0.5, 0.5), (0.15, 0.15))),
+        blobs((14, (0.72, 0.3), (0.03, 0.04))),
+        axes=("CD45", "SSC"),
     ),
 }
 

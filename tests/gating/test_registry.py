@@ -12,12 +12,16 @@ def test_every_method_is_there():
     found = {m.reference: m.n_dimensions for m in known_methods()}
     assert found == {
         "arm_2d@1": 2,
+        "backgate_2d@1": 2,
         "beads@1": 1,
+        "bright_cluster_2d@1": 2,
         "cloud_2d@1": 2,
         "density_cluster_2d@1": 2,
         "density_valley@1": 1,
         "landmark@1": 1,
         "landmark_2d@1": 2,
+        "mixture@1": 1,
+        "quadrants@1": 2,
         "quantile@1": 1,
         "singlets@1": 2,
         "tail@1": 1,
@@ -31,7 +35,7 @@ def test_is_found_by_name_and_version():
 
 @pytest.mark.parametrize("reference", ["tail", "tail@", "tail@one", "tail@1.0", "tail@-1"])
 def test_a_version_must_be_said(reference):
-    with pytest.raises(ConfigError, match=r"must say its version, as in 'tail@1'; known: .*beads@1, .*tail@1"):
+    with pytest.raises(ConfigError, match=r"must say its version, as in 'tail@1'; known: arm_2d@1, .*tail@1"):
         find_method(reference)
 
 
@@ -47,7 +51,7 @@ def test_a_version_must_be_said(reference):
 def test_an_unknown_method_lists_what_is_known(reference, hint):
     with pytest.raises(ConfigError) as error:
         find_method(reference)
-    assert str(error.value).startswith(f"unknown method '{reference}'; known: arm_2d@1, beads@1, ")
+    assert str(error.value).startswith(f"unknown method '{reference}'; known: arm_2d@1, ")
     assert str(error.value).endswith(hint)
 
 
@@ -57,11 +61,12 @@ def test_a_name_and_version_are_given_once():
     assert find_method("tail@1").parameters is not Parameters
 
 
-#: What a method cannot do without.
-REQUIRED: dict[str, dict[str, object]] = {
+#: Parameters that a template must say, by method.
+REQUIRED = {
     "density_cluster_2d": {"anchor": (0, 0)},
-    "landmark": {"landmark": 0.5, "max_shift": 0.1, "bounds": (0.4, None)},
-    "landmark_2d": {"landmark": (0, 0), "max_shift": 0.1, "vertices": ((0, 0), (1, 0), (0, 1))},
+    "landmark": {"landmark": 0.5, "bounds": (0.4, None), "max_shift": 0.1},
+    "landmark_2d": {"landmark": (0.5, 0.5), "vertices": ((0, 0), (1, 0), (1, 1)), "max_shift": 0.1},
+    "quadrants": {"part": "++"},
     "quantile": {"q": 0.5},
 }
 
