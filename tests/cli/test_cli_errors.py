@@ -69,7 +69,7 @@ def test_a_batch_of_nothing_but_refused_tubes_says_each_and_leaves_nothing(nti7f
     ("arguments", "message"),
     [
         (["{tube}"], "which template? Say --template tbnk"),
-        (["{tube}", "-t", "tbnkk"], "'tbnkk'; there are tbnk@1.0.0, tbnk@1.1.0. Did you mean 'tbnk'?"),
+        (["{tube}", "-t", "tbnkk"], "tbnk@1.0.0, tbnk@1.1.0, tbnk@2.0.0, tcell@1.0.0. Did you mean 'tbnk'?"),
         (["{tube}", "-t", "tbnk@9.9.9"], "no released template 'tbnk@9.9.9'"),
         (["{tube}", "-t", "nowhere/my.yaml"], "nowhere/my.yaml: no such template file"),
         (["{tube}", "-t", "{here}"], "no such template file"),

@@ -15,11 +15,12 @@ from nti7flow.events.fcs import read_fcs
 
 COUNTS = (
     "sample,file,sha256,data_set,specimen,subject,panel,template,population,label,path,parent,n_events,n_parent,n_total,"
-    "percent_parent,percent_lymphocytes,status,flags,severity"
+    "percent_parent,percent_lymphocytes,upper_limit,gating_sd,status,flags,severity"
 )
 GATE_FITS = "sample,population,method,version,scope,status,n_fitted,thresholds,threshold_spread,diagnostics"
 QUALITY = "sample,check,value,limit,severity,n_excluded"
-TBNK = {"singlets", "lymphocytes", "monocytes", "granulocytes", "t_cells"} | {
+#: In every version of the template.
+TBNK = {"singlets", "lymphocytes", "monocytes", "t_cells"} | {
     *("cd4_t", "cd8_t", "dp_t", "dn_t", "b_cells", "nk_cells")
 }
 

@@ -182,17 +182,21 @@ def test_inspect_with_a_typo_in_template_or_matrix(nti7flow):
 
 def test_templates_list_show_check(nti7flow, tmp_path):
     listed = nti7flow("templates", "list")
-    title = "6-colour TBNK, lysed whole blood"
-    assert listed.out == nti7flow("templates").out == f"tbnk@1.0.0       {title}\ntbnk@1.1.0       {title}\n"
-    released = (ROOT / "gating" / "tbnk" / "1.1.0.yaml").read_text(encoding="utf-8")
+    assert listed.out == nti7flow("templates").out
+    names, titles = zip(*(line.split(maxsplit=1) for line in listed.out.splitlines()), strict=True)
+    versions = sorted(path.relative_to(ROOT / "gating").with_suffix("") for path in ROOT.glob("gating/*/*.yaml"))
+    assert names == tuple(f"{version.parent}@{version.name}" for version in versions)
+    assert titles[names.index("tbnk@2.0.0")] == "6-colour TBNK, lysed whole blood"
+    assert len({line.index(title) for line, title in zip(listed.out.splitlines(), titles, strict=True)}) == 1
+    released = (ROOT / "gating" / "tbnk" / "2.0.0.yaml").read_text(encoding="utf-8")
     shown = nti7flow("templates", "show", "tbnk")
     assert (shown.code, shown.out) == (0, released)
     (tmp_path / "copy.yaml").write_text(shown.out, encoding="utf-8")
-    for reference in ("tbnk", "tbnk@1.1.0", tmp_path / "copy.yaml"):
+    for reference in ("tbnk", "tbnk@2.0.0", tmp_path / "copy.yaml"):
         checked = nti7flow("templates", "check", reference)
         assert checked.code == 0
         head, *lines = checked.out.splitlines()
-        assert head == f"tbnk@1.1.0 is in order: {len(lines)} populations."
+        assert head == f"tbnk@2.0.0 is in order: {len(lines)} populations."
         assert any(line.split() == ["t_cells", ">", "cd4_t", "CD4", "T", "(CD4+CD8−)"] for line in lines)
     for command in ("show", "check"):
         assert "no released template 'tbnkk'" in nti7flow("templates", command, "tbnkk").error()

@@ -43,7 +43,7 @@ def test_list_mode_data_of_a_coulter_is_two_samples(nti7flow, shared_data, tmp_p
     refused = nti7flow("gate", lmd, "-t", "tbnk", "-s", "none", *options)  # it has no antibodies
     assert refused.code == 1
     for number, line in enumerate(refused.err.removeprefix("nti7flow: ").splitlines()):
-        assert line.startswith(f"coulter_set{number}: population lymphocytes: no channel carries CD45"), line
+        assert line.startswith(f"coulter_set{number}: population t_seed: no channel carries CD3"), line
     assert number == 1
     outcome = nti7flow("gate", lmd, "-t", scatter, "-s", "none", *options)
     assert (outcome.code, outcome.err) == (0, "")

@@ -480,7 +480,7 @@ class TestWholeTubes:
             assert counts[name].n_events == pytest.approx(truth[name], rel=0.08, abs=6), name
 
     def test_axes_are_what_the_template_says(self, tbnk):
-        gate = gate_file(tbnk, TUBES / "SIM-001_day21_tbnk.fcs").strategy().population("lymphocytes").gate
+        gate = gate_file(tbnk, TUBES / "SIM-001_day21_tbnk.fcs").strategy().population("mononuclear").gate
         assert isinstance(gate, PolygonGate)
         cd45, ssc = gate.dimensions
         assert (cd45.marker, cd45.compensated, type(cd45.transform)) == ("CD45", True, Logicle)

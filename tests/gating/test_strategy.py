@@ -102,7 +102,7 @@ def test_counts_do_not_depend_on_the_block_size(gated, monkeypatch, block):
 
 
 def test_values_do_not_depend_on_which_rows_are_asked_for(gated):
-    population = gated.strategy().population("lymphocytes")
+    population = gated.strategy().population("mononuclear")
     all_rows = np.arange(gated.sample.n_events)
     asked = np.random.default_rng(0).choice(all_rows, 777, replace=False)
     whole, part = (

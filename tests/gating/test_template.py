@@ -357,7 +357,7 @@ class TestReleased:
             assert load_template(reference).reference == reference
 
     def test_an_unknown_one_lists_what_is_known(self):
-        for asked, hint in {"tbkn": "Did you mean 'tbnk'?", "tbnk@9.9.9": "Did you mean 'tbnk@1.1.0'?"}.items():
+        for asked, hint in {"tbkn": "Did you mean 'tbnk'?", "tbnk@9.9.9": "Did you mean 'tbnk@2.0.0'?"}.items():
             with pytest.raises(ConfigError) as error:
                 load_template(asked)
             assert str(error.value).startswith(f"no released template '{asked}'; there are ")

@@ -151,7 +151,7 @@ class TestOfARun:
         run, sample = sample_runs_folder
         other = load_template("tbnk@1.0.0")
         monkeypatch.setattr("nti7flow.study.explain.load_template", lambda reference: other)
-        told = story(explain(run, "t_cells", sample=sample), "t_cells")
+        told = story(explain(run, "cd3_positive", sample=sample), "cd3_positive")
         assert "Parameters" not in told
         assert "Method density_valley@1: " in told
 

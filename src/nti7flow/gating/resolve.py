@@ -140,13 +140,14 @@ class Resolution:
     def judge(self) -> None:
         """Work out what the spreads of the gates leave open of every count, and flag those of which it is much.
 
+        A step on the way has no count that anybody reads: what its gate does to those that rest on it is theirs to say.
         Where gates lean on those of other samples that is how they are judged: they may waver where it does not matter.
         """
         spreads = {fit.population: fit.threshold_spread for fit in self.fits}
         self.gating_sd = gating_sd(self.values, self.populations.values(), self.members, spreads)
         for name, sd in self.gating_sd.items() if self.template.lenders else ():
             rows = self.members.rows(name)
-            if rows is not None and sd > allowance(len(rows)):
+            if rows is not None and sd > allowance(len(rows)) and not self.template.population(name).helper:
                 population = self.populations[name]
                 self.populations[name] = replace(population, flags=(*population.flags, "gating_uncertain"))
 

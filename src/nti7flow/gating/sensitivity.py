@@ -21,16 +21,24 @@ Bools = NDArray[np.bool_]
 Rows = NDArray[np.intp]
 
 
+#: A gate is narrowed by no more than this share of the way to its middle: beyond that it would be inside out.
+NARROWEST = 0.99
+
+
 def widened(gate: PlacedGate, by: float) -> PlacedGate:
     """Return a gate whose bounds, or points, lie farther out by so many display units; narrower where negative."""
     if isinstance(gate, PolygonGate):
         points = np.array(gate.vertices)
         outward = points - points.mean(axis=0)
-        outward /= np.maximum(np.hypot(*outward.T), 1e-12)[:, None]
-        return PolygonGate(gate.dimensions, tuple((float(x), float(y)) for x, y in points + by * outward))
-    lower = tuple(None if bound is None else bound - by for bound in gate.lower)
-    upper = tuple(None if bound is None else bound + by for bound in gate.upper)
-    return RectangleGate(gate.dimensions, lower, upper)
+        distance = np.maximum(np.hypot(*outward.T), 1e-12)[:, None]
+        moved = points + np.maximum(by, -NARROWEST * distance) * outward / distance
+        return PolygonGate(gate.dimensions, tuple((float(x), float(y)) for x, y in moved))
+    lower, upper = [], []
+    for low, high in zip(gate.lower, gate.upper, strict=True):
+        step = by if low is None or high is None else max(by, -NARROWEST * (high - low) / 2)
+        lower.append(None if low is None else low - step)
+        upper.append(None if high is None else high + step)
+    return RectangleGate(gate.dimensions, tuple(lower), tuple(upper))
 
 
 def gating_sd(
