@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from statistics import median_low
 
 import numpy as np
 
@@ -128,12 +129,16 @@ def propose_scales(
 
 
 def merge_scales(proposals: Sequence[Mapping[str, Scale]]) -> dict[str, Scale]:
-    """Agree on one scale per marker for samples whose fits are pooled."""
-    merged: dict[str, Scale] = {}
+    """Agree on one scale per marker for samples that are gated together: the highest top, and the median width.
+
+    A width too large costs every sample the resolution near zero, so that no single tube has a say: one with a wrong
+    matrix, or with a detector turned up, has negative values without measure.
+    """
+    scales: dict[str, list[Scale]] = {}
     for proposal in proposals:
         for marker, scale in proposal.items():
-            merged[marker] = merged[marker].merged(scale) if marker in merged else scale
-    return merged
+            scales.setdefault(marker, []).append(scale)
+    return {m: Scale(max(s.top for s in found), median_low(s.width for s in found)) for m, found in scales.items()}
 
 
 def make_dimension(template: TemplateSpec, panel: Panel, spillover: Spillover, marker: str, scale: Scale) -> Dimension:
