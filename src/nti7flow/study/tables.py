@@ -136,8 +136,8 @@ LOCKED = Table(
         Column("difference", "integer", "events", "n_events less fitted_events."),
         Column("percent_parent", "number", "%", "By the locked gates, as in counts."),
         Column("fitted_percent_parent", "number", "%", "The same by gates placed anew."),
-        Column("bridged", "text", "", "no: a gate it rests on could not be moved to this batch, as it or the locked run "
-               "has no control specimen."),
+        Column("bridged", "text", "", "no: a gate it rests on could not be moved to this batch, as it or the locked "
+               "run has no control specimen."),
         Column("severity", "text", "", "As in counts."),
         Column("fitted_severity", "text", "", "The same by gates placed anew."),
     ),
