@@ -73,11 +73,13 @@ def fit_gate(
     replicates: Sequence[Histogram],
     *,
     tolerance: float,
+    forgiving: bool = False,
 ) -> Fitted:
     """Place a gate and judge it by Poisson replicates of the histogram (see `make_replicates`).
 
     ``tolerance`` is the share of the population that may change sides between replicates before the gate is for
-    review; at twice that it counts as not placed.
+    review; at twice that it counts as not placed. ``forgiving`` leaves out of that share as many events as counting
+    itself leaves open (the square root): for gates whose counts are judged one by one.
     """
     placement = method.fit(histogram, parameters)
     if not placement.placed:
@@ -90,7 +92,8 @@ def fit_gate(
     placed = [r for r in again if r.placed]
     moved = [int(counts[inside != make_gate(r, axes).contains(cells)].sum()) for r in placed]
     typical = float(np.mean(moved)) if moved else math.inf
-    share = max(typical - FORGIVEN, 0.0) / max(n_inside, 1)
+    forgiven = max(FORGIVEN, math.sqrt(n_inside)) if forgiving else FORGIVEN
+    share = max(typical - forgiven, 0.0) / max(n_inside, 1)
     diagnostics = {
         **placement.diagnostics,
         "replicates_placed": len(placed),

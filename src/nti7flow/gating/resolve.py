@@ -54,6 +54,8 @@ from nti7flow.quality.report import Quality, check_quality
 
 #: No more events than the background explains with this probability: the population is absent, not hard to place.
 ABSENT_PROBABILITY = 0.99
+#: Fewer events than this beyond the edge of the negative are no population: a few stray ones are in any tube.
+LEAST_POSITIVE = 5
 #: What may be left open of a count without a second look: this share of it, what counting itself leaves open (its
 #: square root), and a few events.
 SHARE, FEWEST = 0.05, 3
@@ -326,12 +328,13 @@ class Resolution:
                 return None, status, (f"gate_{status}",), _row(spec, gate, status, first, None, reasons)
             step = step.on_failure
             dimensions = self.dimensions(step)
-            fitted = self._fit(step, dimensions, parent)
+            fitted = self._fit(step, dimensions, parent, forgiving=bool(gate.borrow))
         placed = make_gate(fitted.placement, dimensions)
         own = tuple(flag for flag in fitted.flags if not (gate.borrow and flag == "unstable_gate"))
         status, flags = "ok", (*own, *self._told(step=step))
         if step is not gate:
-            status = "absent" if self._background_explains(placed, parent, step) else "fell_back"
+            few = bool(gate.borrow) and self._count(placed, parent)[0] < LEAST_POSITIVE
+            status = "absent" if few or self._background_explains(placed, parent, step) else "fell_back"
             flags = (*flags, "population_absent" if status == "absent" else "gate_fell_back")
         return placed, status, flags, _row(spec, step, status, fitted, placed, reasons)
 
@@ -344,7 +347,7 @@ class Resolution:
             self.controls.add(population)
         fitted = self.own.get(population)
         if fitted is None:
-            fitted = self._fit(gate, dimensions, parent)
+            fitted = self._fit(gate, dimensions, parent, forgiving=bool(gate.borrow))
         if fitted is not None and not gate.raw:
             self.own[population], self.axes_of[population] = fitted, dimensions
         return fitted
@@ -376,7 +379,7 @@ class Resolution:
         flags = (() if known is None else known.placement.flags) + self._told(step=gate) + prior.flags
         if found.far and self._matters(placed, make_gate(prior.placement, dimensions), parent):
             flags = ("outlying_gate", *flags)
-        if known is None and (reference := _known_negative(gate)) and self._explained(placed, parent, reference):
+        if known is None and self._is_background(gate, placed, parent):
             status, flags = "absent", ("population_absent", *flags)
         row = _row(spec, gate, status, own, placed, [] if known is not None else [_why(gate, own)])
         diagnostics = {
@@ -392,6 +395,13 @@ class Resolution:
             replace(row, threshold_spread=found.spread, diagnostics={**row.diagnostics, **diagnostics}),
         )
 
+    def _is_background(self, gate: FittedSpec, placed: PlacedGate, parent: str | None) -> bool:
+        """Whether a gate that the tube's own data do not place holds nothing but background."""
+        reference = _known_negative(gate)
+        if reference is None:
+            return False
+        return self._count(placed, parent)[0] < LEAST_POSITIVE or self._explained(placed, parent, reference)
+
     def _matters(self, gate: PlacedGate, other: PlacedGate, parent: str | None) -> bool:
         """Whether it makes a difference to the count which of two gates is taken."""
         (n, _), (n_other, _) = self._count(gate, parent), self._count(other, parent)
@@ -400,7 +410,9 @@ class Resolution:
     def _told(self, *, step: FittedSpec) -> tuple[str, ...]:
         return second_choices(self.template.spec, self.sample.panel, step.dims)
 
-    def _fit(self, gate: FittedSpec, dimensions: tuple[Dimension, ...], parent: str | None) -> Fitted | None:
+    def _fit(
+        self, gate: FittedSpec, dimensions: tuple[Dimension, ...], parent: str | None, *, forgiving: bool
+    ) -> Fitted | None:
         """Fit a gate on this sample alone. Gates on the same events and axes share a histogram and its replicates."""
         fitted_on = gate.fit_on if gate.fit_on is not None else parent
         detectors = (dimension.detector for dimension in dimensions)
@@ -413,7 +425,7 @@ class Resolution:
                 return None
             rng = seed_for(self.sample.sha256, str(self.sample.data_set), *key)
             self._replicated[key] = (histogram, make_replicates(histogram, rng))
-        return fit_histogram(gate, dimensions, *self._replicated[key])
+        return fit_histogram(gate, dimensions, *self._replicated[key], forgiving=forgiving)
 
     def _histogram(self, gate: FittedSpec, dimensions: tuple[Dimension, ...], parent: str | None) -> Histogram | None:
         rows = self.members.rows(gate.fit_on if gate.fit_on is not None else parent)
@@ -589,12 +601,19 @@ def fit_pooled(gate: FittedSpec, summaries: Sequence[Summary], rng: np.random.Ge
 
 
 def fit_histogram(
-    gate: FittedSpec, dimensions: tuple[Dimension, ...], histogram: Histogram, replicates: Sequence[Histogram]
+    gate: FittedSpec,
+    dimensions: tuple[Dimension, ...],
+    histogram: Histogram,
+    replicates: Sequence[Histogram],
+    *,
+    forgiving: bool = False,
 ) -> Fitted:
     """Fit a gate to a histogram, its own or a pooled one."""
     parameters = _on_display(method_parameters(gate), dimensions)
     method = find_method(gate.method)
-    return fit_gate(histogram, method, parameters, dimensions, replicates, tolerance=gate.tolerance)
+    return fit_gate(
+        histogram, method, parameters, dimensions, replicates, tolerance=gate.tolerance, forgiving=forgiving
+    )
 
 
 def _on_display(parameters: Parameters, dimensions: tuple[Dimension, ...]) -> Parameters:
