@@ -117,7 +117,8 @@ class TestThinned:
                 changed, n = (before != after)[events].sum(), events.sum()
                 assert changed <= 0.02 * n + 2 * math.sqrt(0.02 * n), (name, seed)
                 moved.setdefault(name, []).append(changed / n)
-        assert moved
+        # Two in a hundred are 50 T cells, too few to be found by themselves: then the gate says so.
+        assert moved or fraction < 0.05
         for name, shares in moved.items():
             assert np.mean(shares) <= 0.02, name
 

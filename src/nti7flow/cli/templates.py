@@ -31,8 +31,10 @@ def list_templates() -> None:
     """List the released templates."""
     from nti7flow.gating.template import load_template, released_templates
 
-    for reference, path in released_templates().items():
-        say(f"{reference:<16} {load_template(path).spec.title}")
+    released = released_templates()
+    width = max(16, *(len(reference) for reference in released))
+    for reference, path in released.items():
+        say(f"{reference:<{width}} {load_template(path).spec.title}")
 
 
 @app.command("show")
