@@ -36,7 +36,7 @@ class BrightClusterParameters(Parameters):
     """Parameters of ``bright_cluster_2d``."""
 
     distance: float = Field(
-        0.15, gt=0, description="How far the mode lies above the dimmest on the first axis at least, display units."
+        0.2, gt=0, description="How far the mode lies above the dimmest on the first axis at least, display units."
     )
     drop: float = Field(
         0.1,
