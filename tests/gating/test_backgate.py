@@ -79,15 +79,19 @@ class TestLocate:
         assert mean == pytest.approx(MEAN, abs=0.002)
         assert covariance == pytest.approx(COVARIANCE, abs=5e-5)
 
-    @pytest.mark.parametrize(("where", "limit"), [("anywhere", 0.2), ("in one place", 0.75)])
-    def test_a_fifth_of_stray_events_moves_it_by_less_than_a_standard_deviation(self, where, limit):
+    @pytest.mark.parametrize(
+        ("where", "n_stray", "limit", "wider"), [("anywhere", 250, 0.2, 1.3), ("in one place", 100, 0.3, 1.3)]
+    )
+    def test_stray_events_hardly_move_it(self, where, n_stray, limit, wider):
+        """A fifth of them here and there, or a tenth in one place seven standard deviations off."""
         rng = np.random.default_rng(3)
-        stray = rng.uniform(0, 1, (250, 2)) if where == "anywhere" else rng.normal((0.35, 0.6), 0.03, (250, 2))
+        stray = rng.uniform(0, 1, (n_stray, 2)) if where == "anywhere" else rng.normal((0.35, 0.6), 0.03, (n_stray, 2))
         points = np.concatenate([normal(1000), stray])
         mean, covariance = locate(points, np.ones(len(points)), NO_FLOOR)
         spread = np.sqrt(np.diag(COVARIANCE))
         assert (np.abs(mean - MEAN) < limit * spread).all()
-        assert np.sqrt(np.diag(covariance)) == pytest.approx(spread, rel=0.45)
+        found = np.sqrt(np.diag(covariance))
+        assert (spread / 1.1 < found).all() and (found < wider * spread).all()
         naive = np.std(points, axis=0)
         assert (naive > 1.8 * spread).all()  # what it would be without care
 
