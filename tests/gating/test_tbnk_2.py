@@ -42,7 +42,7 @@ def simulated(template, seed, lineages, *, n_events=30_000):
     events[:, -1] *= TIME_STEP_S
     keywords = {"$SPILLOVER": stated_spillover(tube)}
     sample = make_sample(events, tube.detectors, markers=list(tube.markers), name=f"{seed}.fcs", keywords=keywords)
-    return counts_of(gate(template, sample)), tube.counts
+    return counts_of(gate(template, sample)), tube.counts()
 
 
 def bar(truth):
