@@ -375,7 +375,12 @@ class Resolution:
         known = own if own is not None and own.placement.placed else None
         found = shrink(None if known is None else Own(known.placement, known.spread), prior)
         placed = make_gate(found.placement, dimensions)
-        status: Status = "ok" if found.weight >= 0.5 or prior.source == FMO else "borrowed"
+        # A threshold in an empty valley may lie anywhere in it: that others say where is nothing to tell.
+        own_does = known is not None and (
+            found.weight >= 0.5
+            or not (prior.instead or self._matters(placed, make_gate(known.placement, dimensions), parent))
+        )
+        status: Status = "ok" if own_does or prior.source == FMO else "borrowed"
         flags = (() if known is None else known.placement.flags) + self._told(step=gate) + prior.flags
         if found.far and self._matters(placed, make_gate(prior.placement, dimensions), parent):
             flags = ("outlying_gate", *flags)
