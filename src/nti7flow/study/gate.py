@@ -18,6 +18,7 @@ from nti7flow.counting.fractions import add_notes
 from nti7flow.errors import InputError
 from nti7flow.gating.strategy import SEVERITY_ORDER, Severity
 from nti7flow.study.batch import Outcome, gate_tubes, workers
+from nti7flow.study.consistency import check_together
 from nti7flow.study.figures import draw_from, forget_pictures
 from nti7flow.study.plan import Plan, Tube
 from nti7flow.study.store import StepWriter
@@ -103,7 +104,7 @@ def gate_study(
             step.add_rows(LOCKED, [])
         for outcome in outcomes:
             ends.append(outcome if isinstance(outcome, RefusedTube) else _store(step, outcome))
-        ends = flag_duplicates(ends)
+        ends = check_together(flag_duplicates(ends))
         gated = [_summarise(end) for end in ends if isinstance(end, GatedTube)]
         refused = [end for end in ends if isinstance(end, RefusedTube)]
         if not gated:  # leaving the block without a commit leaves nothing behind

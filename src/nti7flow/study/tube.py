@@ -13,6 +13,7 @@ import numpy as np
 
 from nti7flow.counting.checks import check_acquisition, check_sample, judge_notes, quality_flags, sample_flags
 from nti7flow.counting.fractions import Count, count_populations
+from nti7flow.counting.plausibility import check_plausible, plausibility_flags
 from nti7flow.counting.stored import StoredCount, check_stored, compare_counts, flag_counts, total_flags
 from nti7flow.errors import Nti7flowError, printable
 from nti7flow.events.fcs import read_fcs
@@ -266,9 +267,20 @@ def judge(
     notes = judge_notes(sample, data_sets=tube.data_sets)
     counts = count_populations(strategy, members)
     compared = compare_counts(counts, sample.n_events, stored or {})
-    flags = {**sample_flags(notes), **total_flags(compared), **quality_flags(quality)}
+    plausible = check_plausible(sample, strategy.spillover, members, counts, tube.row)
+    flags = {
+        **sample_flags(notes),
+        **total_flags(compared),
+        **quality_flags(quality),
+        **plausibility_flags(plausible),
+    }
     flagged = flag_counts(counts, compared, flags)
-    checks = [*check_sample(sample, matrix, flagged, notes), *check_stored(compared), *check_acquisition(quality)]
+    checks = [
+        *check_sample(sample, matrix, flagged, notes),
+        *check_stored(compared),
+        *check_acquisition(quality),
+        *plausible,
+    ]
     return GatedTube(
         tube=tube,
         strategy=strategy,
