@@ -62,7 +62,7 @@ def seed_for(*parts: str) -> np.random.Generator:
 
 def make_replicates(histogram: Histogram, rng: np.random.Generator) -> tuple[Histogram, ...]:
     """Poisson replicates of a histogram; gates fitted on the same histogram share them."""
-    return tuple(histogram.resampled(rng) for _ in range(N_REPLICATES))
+    return histogram.replicates(rng, N_REPLICATES)
 
 
 def fit_gate(

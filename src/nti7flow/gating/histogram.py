@@ -85,13 +85,23 @@ class Histogram:
 
     def resampled(self, rng: np.random.Generator) -> Histogram:
         """Return a bootstrap replicate: every bin drawn from a Poisson distribution around its count."""
-        filled = np.flatnonzero(self.counts)  # empty bins stay empty, and draw no random numbers
-        counts = np.zeros_like(self.counts)
-        counts.flat[filled] = rng.poisson(self.counts.flat[filled])
-        return Histogram(self.axes, counts)
+        return self.replicates(rng, 1)[0]
+
+    def replicates(self, rng: np.random.Generator, n: int) -> tuple[Histogram, ...]:
+        """Return as many bootstrap replicates, one drawn after the other."""
+        filled = self._filled()  # empty bins stay empty, and draw no random numbers
+        drawn = rng.poisson(self.counts.ravel()[filled], (n, len(filled)))
+        counts = np.zeros((n, self.counts.size), np.int64)
+        counts[:, filled] = drawn
+        return tuple(Histogram(self.axes, replicate.reshape(self.counts.shape)) for replicate in counts)
 
     def cells(self) -> tuple[NDArray[np.float64], Counts]:
         """Centres (n, n_axes) and counts (n,) of the bins that hold events."""
-        where = np.nonzero(self.counts)
+        filled = self._filled()
+        where = np.unravel_index(filled, self.counts.shape)
         centres = np.stack([axis.centres[i] for axis, i in zip(self.axes, where, strict=True)], axis=1)
-        return centres, self.counts[where]
+        return centres, self.counts.ravel()[filled]
+
+    def _filled(self) -> NDArray[np.intp]:
+        """Flat index of the bins that hold events."""
+        return np.flatnonzero(self.counts > 0)

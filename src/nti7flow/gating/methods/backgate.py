@@ -60,7 +60,7 @@ def bright_cluster_2d(histogram: Histogram, parameters: BrightClusterParameters)
     n_events = histogram.n_events
     if n_events < parameters.min_events:
         return Placement(reason=f"only {n_events} events, {parameters.min_events} are needed")
-    cores = [c for c in find_cores(histogram, parameters.significance) if c.n_events >= parameters.min_events]
+    cores = find_cores(histogram, parameters.significance, parameters.min_events)
     if len(cores) < 2:
         return Placement(reason="no mode beside the main one" if cores else "no mode stands out")
     bright = np.array([core.peak[0] for core in cores])
@@ -130,24 +130,30 @@ def locate(points: Floats, weights: Floats, floor: Floats) -> tuple[Floats, Floa
     covariance : ndarray of float64, shape (2, 2)
         Of the Gaussian with as many events within the median distance.
     """
-    x, y = np.ascontiguousarray(points[:, 0]), np.ascontiguousarray(points[:, 1])
-    mean = np.array([_median(x, weights), _median(y, weights)])
-    spread = [1.4826 * _median(np.abs(v - m), weights) for v, m in zip((x, y), mean, strict=True)]
-    covariance = np.diag(np.maximum(spread, floor) ** 2)
-    total = weights.sum()
+    centre = np.array([_median(values, weights) for values in points.T])
+    x, y = (points - centre).T
+    xx, yy = (max(1.4826 * _median(np.abs(v), weights), f) ** 2 for v, f in zip((x, y), floor, strict=True))
+    total, weighted = float(weights.sum()), weights * (FREEDOM + 2)
+    # Squared distances are sums of these terms, and so are the moments: no step makes them again.
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y])
+    mx, my, xy = 0.0, 0.0, 0.0
     for _ in range(N_STEPS):
-        trust = weights * (FREEDOM + 2) / (FREEDOM + _squared(x - mean[0], y - mean[1], covariance))
-        mean = np.array([trust @ x, trust @ y]) / trust.sum()
-        dx, dy = x - mean[0], y - mean[1]
-        xy = trust @ (dx * dy)
-        covariance = np.array([[trust @ dx**2, xy], [xy, trust @ dy**2]]) / total + np.diag(floor**2 / 12)
-    scale = _median(_squared(x - mean[0], y - mean[1], covariance), weights) / MEDIAN_DISTANCE
-    return mean, covariance * max(scale, 1e-3)
+        trust = weighted / (FREEDOM + _distance((mx, my), (xx, xy, yy)) @ terms)
+        n, sx, sy, sxx, sxy, syy = (terms @ trust).tolist()
+        mx, my = sx / n, sy / n
+        xx, xy, yy = ((s - m) / total for s, m in ((sxx, sx * mx), (sxy, sx * my), (syy, sy * my)))
+        xx, yy = xx + floor[0] ** 2 / 12, yy + floor[1] ** 2 / 12
+    scale = _median(_distance((mx, my), (xx, xy, yy)) @ terms, weights) / MEDIAN_DISTANCE
+    return centre + np.array([mx, my]), np.array([[xx, xy], [xy, yy]]) * max(scale, 1e-3)
 
 
-def _squared(dx: Floats, dy: Floats, covariance: Floats) -> Floats:
-    (a, b), (_, c) = np.linalg.inv(covariance)
-    return np.asarray(a * dx**2 + 2 * b * dx * dy + c * dy**2)
+def _distance(mean: tuple[float, float], covariance: tuple[float, float, float]) -> Floats:
+    """Coefficients of 1, x, y, x², xy and y² in the squared Mahalanobis distance from a mean."""
+    (mx, my), (xx, xy, yy) = mean, covariance
+    determinant = xx * yy - xy * xy
+    a, b, c = yy / determinant, -xy / determinant, xx / determinant
+    constant = a * mx * mx + 2 * b * mx * my + c * my * my
+    return np.array([constant, -2 * (a * mx + b * my), -2 * (b * mx + c * my), a, 2 * b, c])
 
 
 def _median(values: Floats, weights: Floats) -> float:

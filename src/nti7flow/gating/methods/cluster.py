@@ -150,8 +150,8 @@ LEAST_EVENTS = 5
 
 
 @lru_cache(maxsize=2 * 21)  # gates on the same axes ask for the cores of the same histogram and its replicates
-def find_cores(histogram: Histogram, significance: float) -> tuple[Core, ...]:
-    """Cores of all modes of a histogram, the one with most events first."""
+def find_cores(histogram: Histogram, significance: float, least: int = LEAST_EVENTS) -> tuple[Core, ...]:
+    """Cores of all modes of a histogram with at least so many events, the one with most events first."""
     from scipy.ndimage import find_objects, gaussian_filter
 
     sigma = tuple(SMOOTHING / axis.width for axis in histogram.axes)
@@ -165,7 +165,7 @@ def find_cores(histogram: Histogram, significance: float) -> tuple[Core, ...]:
     floor = min(axis.width for axis in histogram.axes) ** 2
     cores = []
     for k, box in enumerate(find_objects(basins + 1)):
-        if mass[k] >= LEAST_EVENTS:
+        if mass[k] >= least:
             peak = np.unravel_index(tops[k], density.shape)
             top = (int(peak[0]) - box[0].start, int(peak[1]) - box[1].start)
             part = np.where(basins[box] == k, density[box], 0.0)
@@ -227,7 +227,7 @@ def merge_basins(density: Floats, peaks: Ints, effective: float, significance: f
     """
     flat, occupied = density.ravel(), density.ravel() * effective >= 1.0
     labels = np.where(occupied, peaks.ravel(), -1)
-    known = np.unique(labels[occupied])
+    known = np.flatnonzero(labels == np.arange(flat.size))
     root = {peak: peak for peak in known.tolist()}
     top = dict(zip(root, flat[known].tolist(), strict=True))
 
@@ -245,10 +245,9 @@ def merge_basins(density: Floats, peaks: Ints, effective: float, significance: f
             root[lower] = higher
     tops = sorted({find(peak) for peak in root}, key=lambda peak: (-top[peak], peak))
     number = {peak: k for k, peak in enumerate(tops)}
-    basins = np.full(flat.size, -1, np.int64)
-    numbers = np.array([number[find(peak)] for peak in root], np.int64)
-    basins[occupied] = numbers[np.searchsorted(known, labels[occupied])]
-    return basins.reshape(density.shape), tops
+    numbers = np.full(flat.size + 1, -1, np.int64)  # by peak; the last one is for cells without events
+    numbers[known] = [number[find(peak)] for peak in root]
+    return numbers[labels].reshape(density.shape), tops
 
 
 def _excess(peak: float, saddle: float) -> float:
@@ -270,10 +269,12 @@ def _passes(density: Floats, labels: Ints) -> list[tuple[float, int, int]]:
         lower.append(np.minimum(a, b))
         upper.append(np.maximum(a, b))
     height, low, high = np.concatenate(heights), np.concatenate(lower), np.concatenate(upper)
-    order = np.lexsort((high, low, -height))
-    height, low, high = height[order], low[order], high[order]
-    first = np.sort(np.unique(low * density.size + high, return_index=True)[1])  # of each pair the highest
-    return list(zip(height[first].tolist(), low[first].tolist(), high[first].tolist(), strict=True))
+    pairs, which = np.unique(low * density.size + high, return_inverse=True)
+    highest = np.zeros(len(pairs))
+    np.maximum.at(highest, which, height)
+    order = np.argsort(-highest, kind="stable")
+    low, high = np.divmod(pairs[order], density.size)
+    return list(zip(highest[order].tolist(), low.tolist(), high.tolist(), strict=True))
 
 
 def _core(density: Floats, peak: tuple[int, int], centres: Sequence[Floats], n_events: int, floor: float) -> Core:
