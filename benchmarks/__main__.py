@@ -2,9 +2,9 @@
 
 ``python -m benchmarks [--events 300000] [--repeats 5] [FILE.fcs]``: without a file, a simulated tube of that many
 events and 15 channels is made first. Both packages run in this process, one after the other, each the given number of
-times; the median of the process's CPU time is printed. Then follow `benchmarks.gating`, on a tube of its own, where the
-counts must agree, `benchmarks.reading`, on files of ``--reading`` events, and `benchmarks.simulation`, of a trial of
-``--simulation`` subjects.
+times; the median of the process's CPU time is printed. Then follow `benchmarks.tube`, of all that is done to one tube,
+and `benchmarks.gating`, each on a tube of its own, where the counts must agree, `benchmarks.reading`, on files of
+``--reading`` events, and `benchmarks.simulation`, of a trial of ``--simulation`` subjects.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import flowutils
 import numpy as np
 
 import nti7flow as nf
-from benchmarks import gating, reading, simulation
+from benchmarks import gating, reading, simulation, tube
 from nti7flow.events.spillover import spillover_for
 from nti7flow.events.transforms import Logicle
 from nti7flow.gating.resolve import Resolution
@@ -42,12 +42,12 @@ def cpu_ms(function: Callable[[], object], repeats: int) -> float:
 
 def big_tube(path: Path, n_events: int) -> Path:
     """Write a simulated tube with 15 channels: ten that matter and five that a reader should not waste time on."""
-    tube = gating.simulated_tube(n_events)
-    spare = np.random.default_rng(2).gamma(2.0, 300.0, size=(len(tube.events), 5))
-    names = [*tube.detectors, *(f"SPARE{i}-A" for i in range(5))]
-    dyes, stated = tube.cytometer.detectors, tube.cytometer.keyword
+    made = gating.simulated_tube(n_events)
+    spare = np.random.default_rng(2).gamma(2.0, 300.0, size=(len(made.events), 5))
+    names = [*made.detectors, *(f"SPARE{i}-A" for i in range(5))]
+    dyes, stated = made.cytometer.detectors, made.cytometer.keyword
     matrix = ",".join([str(len(dyes)), *dyes, *(repr(float(v)) for v in stated.ravel())])
-    nf.write_events(path, np.hstack([tube.events, spare]), names, markers=[*tube.markers, *[""] * 5],
+    nf.write_events(path, np.hstack([made.events, spare]), names, markers=[*made.markers, *[""] * 5],
                  keywords={"$SPILLOVER": matrix, "$TIMESTEP": "0.001"})  # fmt: skip
     return path
 
@@ -71,7 +71,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = arguments.file or big_tube(Path(folder) / "big.fcs", arguments.events)
         run(path, arguments.repeats)
-    agree = gating.run(arguments.events, rounds=min(arguments.repeats, 3))
+    agree = tube.run(min(arguments.events, tube.N_EVENTS), rounds=arguments.repeats)
+    agree &= gating.run(arguments.events, rounds=min(arguments.repeats, 3))
     agree &= reading.run(arguments.reading)
     if arguments.simulation:
         agree &= simulation.run(arguments.simulation)

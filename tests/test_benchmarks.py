@@ -5,6 +5,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).parents[1]
 
 
@@ -19,6 +21,21 @@ def test_benchmark_agrees_with_flowkit_on_every_count() -> None:
     assert "DIFFER" not in done.stdout
     lines = [line for line in done.stdout.splitlines() if line.startswith(("nti7flow", "FlowKit"))]
     assert len(lines) == 4 and all("same counts" in line for line in lines), done.stdout
+
+
+def test_benchmark_of_one_tube_says_where_the_time_goes_and_that_flowkit_counts_the_same() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.tube", "--events", "8000", "--rounds", "1"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "same counts" in done.stdout
+    rows = [line.split(" ms")[0].rsplit(maxsplit=1) for line in done.stdout.splitlines() if " ms" in line]
+    taken = {name.strip(): float(value) for name, value in rows}
+    parts = ("reading", "quality", "gating", "judging", "counting")
+    assert sum(taken[part] for part in parts) == pytest.approx(taken["all of it"], abs=0.5)
 
 
 def test_benchmark_of_reading_compares_what_all_readers_return() -> None:
