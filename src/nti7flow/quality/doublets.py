@@ -72,7 +72,8 @@ def fit_band(cells: Floats, counts: Counts, *, wide: bool, distance: float, min_
     min_events : int
         Fewer events than this are not fitted.
     """
-    areas, heights = np.ascontiguousarray(cells.T)
+    order = np.argsort(cells[:, 0], kind="stable")  # as histograms have them: slices of area are runs of cells
+    areas, heights, counts = cells[order, 0], cells[order, 1], counts[order]
     keep = (areas > 0.0) & (heights > 0.0) & (areas < 0.98) & (heights < 0.98)
     areas, heights, counts = areas[keep], heights[keep], counts[keep]
     slope, intercept = _level(heights, counts) if wide else _line(areas, heights, counts)
@@ -89,7 +90,9 @@ def fit_band(cells: Floats, counts: Counts, *, wide: bool, distance: float, min_
         return "too few events along the line of single cells"
     middle, spread = _band(relative, counts)
     knots = np.arange(SLICE / 2, 1.0 + SLICE, SLICE)
-    local = np.array([_local_band(areas, relative, counts, knot, (middle, spread)) for knot in knots])
+    here = np.abs(areas - knots[:, None]) <= SLICE
+    runs = [slice(start, start + size) for start, size in zip(here.argmax(axis=1), here.sum(axis=1), strict=True)]
+    local = np.array([_local_band(relative[run], counts[run], (middle, spread)) for run in runs])
     centre, half = local[:, 0], distance * local[:, 1]
     heights = np.maximum(intercept + slope * knots, 0.0)
     floor = 0.01  # events at the very origin are single debris, not doublets
@@ -109,12 +112,9 @@ def _band(relative: Floats, counts: Counts) -> tuple[float, float]:
     return float(middle), max(1.4826 * float(upper - middle), 0.01)
 
 
-def _local_band(
-    areas: Floats, relative: Floats, counts: Counts, knot: float, otherwise: tuple[float, float]
-) -> tuple[float, float]:
+def _local_band(relative: Floats, counts: Counts, otherwise: tuple[float, float]) -> tuple[float, float]:
     """Middle and spread around one area, where there are events enough to tell; else those of the whole line."""
-    here = np.abs(areas - knot) <= SLICE
-    return _band(relative[here], counts[here]) if counts[here].sum() >= 100 else otherwise
+    return _band(relative, counts) if counts.sum() >= 100 else otherwise
 
 
 def _level(heights: Floats, counts: Counts) -> tuple[float, float]:

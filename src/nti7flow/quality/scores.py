@@ -73,7 +73,7 @@ def score(values: Floats) -> Scores:
     present = np.flatnonzero(counts)
     share = counts[present] / n
     rank_spread = float(np.sqrt((share * (doubled[present] / (2 * n) - 0.5) ** 2).sum()))
-    slopes, response = _slopes(counts, doubled / (2 * n))
+    slopes, response = _slopes(present, counts[present], doubled[present] / (2 * n))
     mean = float((share * slopes[present]).sum())
     spread = float(np.sqrt((share * (slopes[present] - mean) ** 2).sum()))
     return Scores(doubled[keys], slopes[keys], rank_spread, spread, response)
@@ -107,19 +107,23 @@ def _kernel() -> Floats:
     return np.asarray(kernel / kernel.sum(), np.float64)
 
 
-def _slopes(counts: NDArray[np.intp], quantiles: Floats) -> tuple[NDArray[np.int64], float]:
-    """Slope of the log density at every key, thousandths, and its response to gain."""
+def _slopes(keys: NDArray[np.intp], counts: NDArray[np.intp], quantiles: Floats) -> tuple[NDArray[np.int64], float]:
+    """Slope of the log density at every key, thousandths, zero where there is no event, and its response to gain.
+
+    Keys are those of which there are events, with their counts and quantiles.
+    """
     slopes = np.zeros(_KEYS, np.int64)
-    positive = counts[_POSITIVE:]
-    places = _places()
-    density = np.bincount(places, weights=positive, minlength=_OCTAVES * _PER_OCTAVE)
+    total, positive = int(counts.sum()), keys >= _POSITIVE
+    keys, counts, quantiles = keys[positive], counts[positive], quantiles[positive]
+    places = _places()[keys - _POSITIVE]
+    density = np.bincount(places, weights=counts, minlength=_OCTAVES * _PER_OCTAVE)
     smooth = np.convolve(density, _kernel(), mode="same")
     steepness = np.gradient(smooth) * _PER_OCTAVE / np.log(2.0)
     slope = steepness / (smooth + _PRIOR_EVENTS / (2.5 * _SMOOTHING))
-    inside = (quantiles[_POSITIVE:] > _ENDS) & (quantiles[_POSITIVE:] < 1 - _ENDS)
-    slopes[_POSITIVE:] = np.where(inside, np.rint(1000 * slope[places]), 0)
+    inside = (quantiles > _ENDS) & (quantiles < 1 - _ENDS)
+    slopes[keys] = np.where(inside, np.rint(1000 * slope[places]), 0)
     # Were all values larger by a factor, the density would be shifted: its change is minus its steepness.
     seen = np.zeros(len(density), np.bool_)
-    seen[places[inside & (positive > 0)]] = True
-    response = -float((steepness[seen] * slope[seen]).sum()) * 1000 / max(int(counts.sum()), 1)
+    seen[places[inside]] = True
+    response = -float((steepness[seen] * slope[seen]).sum()) * 1000 / max(total, 1)
     return slopes, response
