@@ -283,8 +283,9 @@ class Resolution:
             return self._everything()
         top = float(np.nanmax(seconds))
         finding = burst.finding(population, self.sample.n_events)
-        if finding not in quality.findings:  # a gate is placed a second time when it leans on others
-            self.quality = replace(quality, findings=(*quality.findings, finding))
+        # Found anew where the tube is gated a second time, leaning on others.
+        others = tuple(f for f in quality.findings if f.check != finding.check)
+        self.quality = replace(quality, findings=(*others, finding))
         return RectangleGate((self._time(top),), (burst.end_s / top,), (None,))
 
     def _time(self, top_s: float) -> Dimension:

@@ -22,7 +22,7 @@ STEP = 100
 #: Carry-over fades out: where a burst with an even rate would end, a quarter of it is still to come.
 FADING = 2.0
 #: Twice the log-likelihood ratio that chance does not reach in one clean tube of a thousand, over all ends.
-EVIDENCE = 18.0
+EVIDENCE = 13.0
 #: An excess of a smaller share of the population changes no count by what counting does not.
 LEAST_SHARE = 0.01
 #: Leaving out more than this share of the events is for review.
