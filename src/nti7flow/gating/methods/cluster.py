@@ -187,21 +187,26 @@ def _filled(counts: Ints, *, reach: Sequence[int]) -> tuple[slice, slice]:
 
 def watershed(density: Floats) -> Ints:
     """Flat index of the peak each cell climbs to, always to the highest of its eight neighbours; shape of density."""
-    n_x, n_y = density.shape
     index = np.arange(density.size).reshape(density.shape)
-    padded = np.pad(density, 1, constant_values=-1.0)
-    padded_index = np.pad(index, 1, constant_values=-1)
     best, target = density.copy(), index.copy()
-    for dx in range(3):
-        for dy in range(3):
-            window = (slice(dx, dx + n_x), slice(dy, dy + n_y))
-            higher = padded[window] > best
-            np.copyto(best, padded[window], where=higher)
-            np.copyto(target, padded_index[window], where=higher)
+    for dx in (-1, 0, 1):
+        for dy in (-1, 0, 1):
+            here, there = _beside(density.shape, dx, dy)
+            higher = density[there] > best[here]
+            np.copyto(best[here], density[there], where=higher)
+            np.copyto(target[here], index[there], where=higher)
     climb = target.ravel()
     while not np.array_equal(further := climb[climb], climb):
         climb = further
     return climb.reshape(density.shape)
+
+
+def _beside(shape: tuple[int, ...], dx: int, dy: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Cells of a grid that have a neighbour in a direction, and those neighbours."""
+    n_x, n_y = shape
+    here = (slice(max(-dx, 0), n_x - max(dx, 0)), slice(max(-dy, 0), n_y - max(dy, 0)))
+    there = (slice(max(dx, 0), n_x - max(-dx, 0)), slice(max(dy, 0), n_y - max(-dy, 0)))
+    return here, there
 
 
 def merge_basins(density: Floats, peaks: Ints, effective: float, significance: float) -> tuple[Ints, list[int]]:
@@ -240,7 +245,7 @@ def merge_basins(density: Floats, peaks: Ints, effective: float, significance: f
         one, other = find(a), find(b)
         if one == other:
             continue
-        lower, higher = sorted((one, other), key=lambda peak: (top[peak], -peak))
+        lower, higher = (one, other) if (top[one], -one) < (top[other], -other) else (other, one)
         if _excess(top[lower] * effective, height * effective) < significance:
             root[lower] = higher
     tops = sorted({find(peak) for peak in root}, key=lambda peak: (-top[peak], peak))
@@ -258,10 +263,8 @@ def _excess(peak: float, saddle: float) -> float:
 def _passes(density: Floats, labels: Ints) -> list[tuple[float, int, int]]:
     """Highest pass between every two touching basins: (density, basin, basin), highest first."""
     lower, upper, heights = [], [], []
-    n_x, n_y = density.shape
     for dx, dy in ((1, 0), (0, 1), (1, 1), (1, -1)):
-        here = (slice(0, n_x - dx), slice(max(-dy, 0), n_y - max(dy, 0)))
-        there = (slice(dx, n_x), slice(max(dy, 0), n_y - max(-dy, 0)))
+        here, there = _beside(density.shape, dx, dy)
         a, b = labels[here], labels[there]
         border = (a != b) & (a >= 0) & (b >= 0)
         a, b = a[border], b[border]
