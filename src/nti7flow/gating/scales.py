@@ -109,7 +109,9 @@ def _propose(spec: ScaleSpec, sample: Sample, spillover: Spillover, channel: Cha
 def _top(channel: Channel, values: np.ndarray) -> float:
     """Top of the channel's range, doubled until 99.9 % of the events fit: $PnR is not a limit for floats."""
     top = channel.top
-    high = float(np.quantile(values, 0.999)) if values.size else 0.0
+    if not values.size or values.max() <= top:  # as nearly always, and quicker than a quantile
+        return top
+    high = float(np.quantile(values, 0.999))
     while top < high:
         top *= 2.0
     return top

@@ -76,8 +76,8 @@ def gating_sd(
     for i, population in enumerate(ordered):
         after = _resting_on(population, ordered[i + 1 :]) if population.id in moves else []
         changes = [edge.changes(population, after, rows) for rows in moves.get(population.id, ())]
-        for name in squares.keys() & changes[0].keys() if changes else ():
-            squares[name] += (sum(abs(change[name]) for change in changes) / 2) ** 2
+        for name in squares.keys() & {name for change in changes for name in change}:
+            squares[name] += (sum(abs(change.get(name, 0)) for change in changes) / 2) ** 2
     return {name: math.sqrt(square) for name, square in squares.items()}
 
 
@@ -130,6 +130,8 @@ class _Edge:
 
     def changes(self, moved: Population, after: Iterable[Population], flipped: Rows) -> dict[str, int]:
         """Change of the count of a population from which or to which some events go, and of all that rest on it."""
+        if not len(flipped):
+            return {}
         at = np.searchsorted(self.rows, flipped)
         now = {moved.id: ~self.members[moved.id][at]}
         for population in after:
@@ -138,9 +140,7 @@ class _Edge:
 
     def _again(self, population: Population, at: Rows, now: Mapping[str, Bools]) -> Bools:
         """Which of some events a population would hold."""
+        sides = {name: now[name] if name in now else self.members[name][at] for name in population.needs}
         gate = population.gate
-        names = {operand.population for operand in gate.operands} if isinstance(gate, BooleanGate) else set()
-        before = {name: self.members[name][at] for name in (names | {population.parent}) - now.keys() if name}
-        sides = {**before, **now}
         inside = gate.combine(sides) if isinstance(gate, BooleanGate) else self.gates[population.id][at]
         return np.asarray(inside if population.parent is None else inside & sides[population.parent])

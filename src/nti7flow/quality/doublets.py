@@ -191,7 +191,7 @@ def _histogram(sample: Sample, pair: tuple[Channel, Channel]) -> tuple[Floats, C
         top = channel.top
         some = values[:: max(1, len(values) // 20_000)]
         some = some[np.isfinite(some)]
-        high = float(np.quantile(some, 0.999)) if len(some) else 0.0
+        high = float(np.quantile(some, 0.999)) if len(some) and some.max() > top else 0.0
         while top < high:
             top *= 2.0
         with np.errstate(invalid="ignore", over="ignore"):
