@@ -48,7 +48,7 @@ from nti7flow.gating.specs import (
 from nti7flow.gating.strategy import SEVERITY, SEVERITY_ORDER, GatingStrategy, Members, Population, Status, apply_gate
 from nti7flow.gating.template import GatingTemplate, pooled_scope
 from nti7flow.gating.values import DisplayValues
-from nti7flow.quality.beginning import find_burst
+from nti7flow.quality.beginning import CARRY_OVER, find_burst
 from nti7flow.quality.outline import steady_outline
 from nti7flow.quality.report import Quality, check_quality
 
@@ -279,13 +279,13 @@ class Resolution:
         channel = next(channel for channel in self.sample.panel.channels if channel.role == "time")
         seconds = self.sample.columns([channel.detector])[:, 0]
         burst = find_burst(seconds, mask)
+        found = () if burst is None else (burst.finding(population, self.sample.n_events),)
+        # A gate is placed a second time when it leans on others: what is said then stands.
+        before = tuple(f for f in quality.findings if (f.check, f.note.split(" ")[0]) != (CARRY_OVER, population))
+        self.quality = replace(quality, findings=(*before, *found))
         if burst is None:
             return self._everything()
         top = float(np.nanmax(seconds))
-        finding = burst.finding(population, self.sample.n_events)
-        # Found anew where the tube is gated a second time, leaning on others.
-        others = tuple(f for f in quality.findings if f.check != finding.check)
-        self.quality = replace(quality, findings=(*others, finding))
         return RectangleGate((self._time(top),), (burst.end_s / top,), (None,))
 
     def _time(self, top_s: float) -> Dimension:

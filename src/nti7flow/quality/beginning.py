@@ -15,6 +15,8 @@ from nti7flow.quality.findings import Finding
 
 Floats = NDArray[np.float64]
 
+#: Name of the finding.
+CARRY_OVER = "time_carry_over"
 #: The beginning is at most this share of the events.
 LONGEST = 0.15
 #: Steps in which its end is looked for, events: cells come in at random, single ones tell nothing.
@@ -53,7 +55,7 @@ class Burst:
     def finding(self, population: str, n_total: int) -> Finding:
         """Say so: for review where more than a few percent of the tube are left out for it."""
         return Finding(
-            "time_carry_over",
+            CARRY_OVER,
             round(self.n_excess, 1),
             None,
             "review" if self.n_events > MUCH * n_total else "info",
