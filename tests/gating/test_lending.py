@@ -53,8 +53,10 @@ class TestByHand:
         assert found.spread == pytest.approx(0.03 * math.sqrt(10 / 9))
         assert math.isnan(found.distance)
 
-    def test_an_own_gate_of_another_kind_is_none(self):
-        assert shrink(outline(0), self.PRIOR).placement == self.PRIOR.placement
+    def test_an_own_gate_of_another_kind_is_kept_as_it_is(self):
+        """An outline of another number of points cannot be moved part of the way."""
+        own = outline(0)
+        assert (shrink(own, self.PRIOR).placement, shrink(own, self.PRIOR).weight) == (own.placement, 1.0)
 
     def test_the_middle_of_a_batch(self):
         """Median 0.50, distances from it 0.10 0.02 0 0.04 0.06: their median is 0.04."""
@@ -200,9 +202,15 @@ class TestWhoLends:
         priors = make_priors(owns, places | {"empty": Place(batch="b")}, ("batch",))
         assert priors["empty"].placement == Placement(lower=0.51)
 
-    def test_gates_of_different_kinds_have_no_middle(self):
+    def test_of_gates_of_different_kinds_those_of_most_tubes_lend(self):
         owns, places = batch_of([0.50, 0.51, 0.52])
-        assert make_priors(owns | {"o": outline(0)}, places | {"o": Place(batch="b")}, ("batch",)) == {}
+        alone = make_priors(owns, places, ("batch",))
+        mixed = make_priors(owns | {"o": outline(0)}, places | {"o": Place(batch="b")}, ("batch",))
+        assert {name: prior.placement for name, prior in mixed.items() if name != "o"} == {
+            name: prior.placement for name, prior in alone.items()
+        }
+        few = {name: own for name, own in owns.items() if name != max(owns)}
+        assert make_priors(few | {"o": outline(0)}, places | {"o": Place(batch="b")}, ("batch",)) == {}
 
     def test_only_earlier_visits_of_the_same_person_count(self):
         now = Place(subject="x", collected=2.0)

@@ -476,7 +476,9 @@ class TestWholeTubes:
             truth = {r["population"]: int(r["n_events"]) for r in csv.DictReader(stream) if day in r["sample"]}
         counts = counts_of(gated)
         for name in ("lymphocytes", "t_cells", "cd4_t", "cd8_t", "b_cells", "nk_cells"):
-            assert (counts[name].status, counts[name].severity) == ("ok", ""), name
+            # 58 CD8 T cells show where CD4- lymphocytes lie: not firmly enough to tell all NK cells from monocytes.
+            unsure = name == "nk_cells" and day == "day00"
+            assert (counts[name].status, counts[name].severity) == ("ok", "review" if unsure else ""), name
             assert counts[name].n_events == pytest.approx(truth[name], rel=0.08, abs=6), name
 
     def test_axes_are_what_the_template_says(self, tbnk):
