@@ -74,3 +74,8 @@ def test_unassigned_lymphocytes(sample, percent, severity):
 
 def test_unassigned_lymphocytes_that_are_not_known_are_not_judged(sample):
     assert len(list(check_sample(sample, Spillover.none(), [unassigned(None)], {}))) == 1
+
+
+def test_in_a_tube_stained_without_a_marker_its_cells_are_unassigned_and_no_reason_to_look(sample):
+    assert len(list(check_sample(sample, Spillover.none(), [unassigned(20.0)], {}))) == 2
+    assert len(list(check_sample(sample, Spillover.none(), [unassigned(20.0)], {}, left_out="CD19"))) == 1

@@ -77,11 +77,17 @@ def check_acquisition(quality: Quality | None) -> Iterator[Check]:
 
 
 def check_sample(
-    sample: Sample, spillover: Matrix, counts: Sequence[Count], notes: dict[Note, Severity]
+    sample: Sample,
+    spillover: Matrix,
+    counts: Sequence[Count],
+    notes: dict[Note, Severity],
+    *,
+    left_out: str | None = None,
 ) -> Iterator[Check]:
     """Check one gated tube; ``notes`` are those of the reader as `judge_notes` judged them.
 
-    ``spillover`` is what it was compensated by; of several matrices that with the largest condition number.
+    ``spillover`` is what it was compensated by; of several matrices that with the largest condition number. In a tube
+    stained without a marker (``left_out``) its cells are unassigned, and no reason to look.
     """
     condition = spillover.condition_number
     worst: Severity = "review" if condition > CONDITION_LIMIT else ""
@@ -89,7 +95,8 @@ def check_sample(
     for note, severity in notes.items():
         # Keywords are quoted as they stand in the file: here they go to tables and terminals.
         yield Check(f"file_note: {note.code} {printable(note.text)}", None, None, severity)
-    yield from _unassigned({count.population: count for count in counts})
+    if left_out is None:
+        yield from _unassigned({count.population: count for count in counts})
 
 
 def _unassigned(counts: dict[str, Count]) -> Iterator[Check]:

@@ -276,7 +276,7 @@ def judge(
     }
     flagged = flag_counts(counts, compared, flags)
     checks = [
-        *check_sample(sample, matrix, flagged, notes),
+        *check_sample(sample, matrix, flagged, notes, left_out=setting_of(tube).left_out),
         *check_stored(compared),
         *check_acquisition(quality),
         *plausible,
