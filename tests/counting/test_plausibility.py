@@ -20,6 +20,8 @@ from nti7flow.trial import SampleRow
 
 MARKERS = ("CD3", "CD4", "CD8", "CD19", "CD56", "CD45")
 NONE = Spillover.none()
+#: A matrix by which nothing spills.
+MATRIX = Spillover(tuple(f"{marker}-A" for marker in MARKERS), np.eye(len(MARKERS)), "test")
 #: 100 cells of each population and what they carry: of CD3, CD4, CD8, CD19, CD56, CD45.
 CELLS = {
     "cd4_t": (1000, 1000, 0, 0, 0, 1000),
@@ -49,9 +51,9 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("plausible")
 
 
-def checks_of(folder, cells):
+def checks_of(folder, cells, matrix=MATRIX):
     sample, members = toy(folder / "toy.fcs", cells)
-    return check_plausible(sample, NONE, members, [], None)
+    return check_plausible(sample, matrix, members, [], None)
 
 
 def test_cells_that_carry_what_they_should_raise_nothing(folder):
@@ -69,6 +71,13 @@ def test_a_population_that_lacks_a_marker_and_is_not_dark_is_named(folder, popul
     assert check.value == pytest.approx(value / 1000, abs=0.005)
     assert (check.limit, check.severity) == (limit, "review")
     assert plausibility_flags([check]) == {"compensation_off": "review"}
+
+
+def test_one_channel_of_a_tube_said_to_need_no_matrix_is_told_and_several_are_for_review(folder):
+    one = CELLS | {"b_cells": (200, 0, 0, 1000, 0, 1000)}
+    assert [check.severity for check in checks_of(folder, one, NONE)] == ["info"]
+    two = one | {"nk_cells": (0, 200, 0, 0, 1000, 1000)}
+    assert [check.severity for check in checks_of(folder, two, NONE)] == ["review", "review"]
 
 
 @pytest.mark.parametrize(

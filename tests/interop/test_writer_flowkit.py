@@ -85,7 +85,7 @@ def test_what_a_template_placed_counts_the_same_events(agree, day):
     beads = ("bright_everywhere", "beads")  # there are none
     counts = agree(result.strategy, read_fcs(TUBES / f"SIM-001_{day}_tbnk.fcs"), left_out=beads)
     assert counts == {count.population: count.n_events for count in result.counts if count.population not in beads}
-    assert len(counts) == 26
+    assert len(counts) == 27
     assert min(counts[name] for name in ("t_cells", "cd4_t", "cd8_t", "b_cells", "nk_cells")) > 50
 
 

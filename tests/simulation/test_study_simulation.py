@@ -143,7 +143,7 @@ def test_a_batch_has_controls_and_one_lot_of_beads(study):
 
 def test_study_yaml_names_the_templates(study):
     text = (study.path / "study.yaml").read_text(encoding="utf-8")
-    assert "\n  tbnk: tbnk@1.1.0\n  tcell: none\n" in text
+    assert "\n  tbnk: tbnk@2.0.0\n  tcell: none\n" in text
     assert "compensation: keyword" in text
 
 

@@ -131,10 +131,16 @@ def _ratio(counts: dict[str, dict[str, Any]]) -> str:
 
 
 def _flags(summary: GatedSummary) -> str:
-    """Own flags of the gates, each said once, and checks that did not pass."""
+    """Own flags of the gates, each said once, and checks that did not pass.
+
+    Of gates that lean on others, and of populations that are absent, only those with a column are told: the steps on
+    the way to them are in the table of counts.
+    """
     lines = []
     for name, count in summary.counts.items():
-        if count["status"] not in ("ok", "not_in_panel") and f"parent_{count['status']}" not in count["flags"]:
+        plain = count["status"] in ("borrowed", "absent") and name not in SHOWN
+        told = count["status"] not in ("ok", "not_in_panel") and f"parent_{count['status']}" not in count["flags"]
+        if told and not plain:
             lines.append(f"{name} {count['status']}")
         lines += [f"{name} {words}" for flag, words in FLAG_WORDS.items() if flag in count["flags"].split(";")]
     lines += [f"{c['check']} {c['value']:.3g}" for c in summary.quality if c["severity"] and c["value"] is not None]
