@@ -52,7 +52,7 @@ class TestByHand:
     def test_what_is_said_of_it(self, found):
         finding = found.finding("mononuclear", 4000)
         assert (finding.check, finding.value, finding.n_excluded) == ("time_carry_over", 29.0, 200)
-        assert finding.note == "mononuclear beyond their later share until 20.00 s"
+        assert finding.note == "mononuclear until 20.00 s"
         assert finding.severity == "info" and MUCH * 4000 >= 200
         assert found.finding("mononuclear", 3999).severity == "review"
 

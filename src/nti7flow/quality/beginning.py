@@ -60,7 +60,7 @@ class Burst:
             None,
             "review" if self.n_events > MUCH * n_total else "info",
             self.n_events,
-            note=f"{population} beyond their later share until {self.end_s:.2f} s",
+            note=f"{population} until {self.end_s:.2f} s",
         )
 
 
