@@ -73,6 +73,17 @@ def test_a_population_that_lacks_a_marker_and_is_not_dark_is_named(folder, popul
     assert plausibility_flags([check]) == {"compensation_off": "review"}
 
 
+def test_a_channel_that_two_markers_share_and_one_seen_through_a_display_are_not_judged(folder):
+    """CD20 in the channel of CD4 makes B cells as bright as CD4 T cells."""
+    cells = CELLS | {"b_cells": (0, 900, 0, 1000, 0, 1000)}
+    assert [check.severity for check in checks_of(folder, cells)] == ["review"]
+    shared = tuple(f"{marker}+CD20" if marker == "CD4" else marker for marker in MARKERS)
+    sample, members = toy(folder / "shared.fcs", cells, shared)
+    assert check_plausible(sample, NONE, members, [], None) == ()
+    sample, members = toy(folder / "display.fcs", cells)
+    assert check_plausible(sample, MATRIX, members, [], None, not_light={"CD4-A"}) == ()
+
+
 def test_one_channel_of_a_tube_said_to_need_no_matrix_is_told_and_several_are_for_review(folder):
     one = CELLS | {"b_cells": (200, 0, 0, 1000, 0, 1000)}
     assert [check.severity for check in checks_of(folder, one, NONE)] == ["info"]

@@ -6,7 +6,7 @@ populations with each other within the tube, so that neither voltages nor lots m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -60,7 +60,13 @@ MARKERS = (
 
 
 def check_plausible(
-    sample: Sample, spillover: Spillover, members: Members, counts: Sequence[Count], row: SampleRow | None
+    sample: Sample,
+    spillover: Spillover,
+    members: Members,
+    counts: Sequence[Count],
+    row: SampleRow | None,
+    *,
+    not_light: Collection[str] = (),
 ) -> tuple[Check, ...]:
     """Check a gated tube; what is not amiss is not told.
 
@@ -76,8 +82,10 @@ def check_plausible(
         Their counts.
     row : SampleRow, optional
         Its line of the sample sheet.
+    not_light : collection of str
+        Detectors whose values have been through a display, where a tenth of the light is no tenth of the scale.
     """
-    light = _Light(sample, spillover, members)
+    light = _Light(sample, spillover, members, frozenset(not_light))
     return (*_beads(counts, row), *_saturated(light), *_off_zero(light), *_exchanged(light))
 
 
@@ -93,6 +101,7 @@ class _Light:
     sample: Sample
     spillover: Spillover
     members: Members
+    not_light: frozenset[str] = frozenset()
 
     def of(self, marker: Marker, population: str, least: int = LEAST_CELLS) -> float | None:
         """Median; None where the marker or enough cells are missing."""
@@ -121,11 +130,14 @@ class _Light:
     def _detector(self, marker: Marker) -> str | None:
         for name in marker.names:
             try:
-                return self.sample.panel.resolve(name).detector
+                channel = self.sample.panel.resolve(name)
             except UnknownMarker:
                 continue
             except AmbiguousMarker:
                 return None
+            # Where another marker shares the channel, cells that lack this one may carry that.
+            alone = channel.targets <= {part for each in marker.names for part in each.split("+")}
+            return channel.detector if alone and channel.detector not in self.not_light else None
         return None
 
 

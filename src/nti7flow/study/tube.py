@@ -20,8 +20,10 @@ from nti7flow.events.fcs import read_fcs
 from nti7flow.events.sample import Sample
 from nti7flow.events.spectrum import Matrix
 from nti7flow.events.spillover import Spillover, spillover_for
+from nti7flow.events.transforms import Linear
 from nti7flow.gating.dimensions import Dimension
 from nti7flow.gating.fit import Fitted, GateFit
+from nti7flow.gating.gates import PolygonGate, RectangleGate
 from nti7flow.gating.lending import NOT_BRIDGED, Prior
 from nti7flow.gating.picture import Panel2D, make_panels
 from nti7flow.gating.resolve import UNSTAINED, Resolution, Setting, Summary
@@ -267,7 +269,9 @@ def judge(
     notes = judge_notes(sample, data_sets=tube.data_sets)
     counts = count_populations(strategy, members)
     compared = compare_counts(counts, sample.n_events, stored or {})
-    plausible = check_plausible(sample, strategy.spillover, members, counts, tube.row)
+    plausible = check_plausible(
+        sample, strategy.spillover, members, counts, tube.row, not_light=_display_values(strategy, sample)
+    )
     flags = {
         **sample_flags(notes),
         **total_flags(compared),
@@ -293,6 +297,19 @@ def judge(
         n_events=sample.n_events,
         stored=None if stored is None else compared,
     )
+
+
+def _display_values(strategy: GatingStrategy, sample: Sample) -> set[str]:
+    """Return the fluorescence detectors that are gated as they stand: their values have been through a display."""
+    dimensions = [
+        dimension
+        for population in strategy.populations
+        if isinstance(population.gate, RectangleGate | PolygonGate)
+        for dimension in population.gate.dimensions
+        if isinstance(dimension, Dimension) and isinstance(dimension.transform, Linear)
+    ]
+    light = {channel.detector for channel in sample.panel.channels if channel.role == "fluorescence"}
+    return light.intersection(dimension.detector for dimension in dimensions)
 
 
 def pack_all(members: Members) -> dict[str, bytes | None]:
