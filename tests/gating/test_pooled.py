@@ -13,7 +13,8 @@ from nti7flow.errors import UnknownMarker
 from nti7flow.events.spillover import Spillover
 from nti7flow.gating.fit import Fitted, seed_for
 from nti7flow.gating.methods import Placement
-from nti7flow.gating.resolve import Resolution, fit_pooled
+from nti7flow.gating.pooling import fit_pooled
+from nti7flow.gating.resolve import Resolution
 from nti7flow.gating.scales import merge_scales, propose_scales
 from nti7flow.study.batch import gate_tubes
 from nti7flow.study.plan import make_plan

@@ -12,8 +12,9 @@ from nti7flow.errors import AmbiguousMarker, ConfigError, UnknownMarker
 from nti7flow.events.fcs import read_fcs
 from nti7flow.events.spillover import Spillover, spillover_for
 from nti7flow.events.transforms import Linear, Logicle
+from nti7flow.gating.doubt import poisson_quantile
 from nti7flow.gating.gates import PolygonGate, RectangleGate
-from nti7flow.gating.resolve import Resolution, _poisson_quantile
+from nti7flow.gating.resolve import Resolution
 from nti7flow.gating.template import load_template
 
 N = 600
@@ -216,7 +217,7 @@ class TestAbsent:
     @pytest.mark.parametrize("mean", [0.0, 0.005, 0.7, 3.0, 40.0, 744.0, 746.0, 12_345.6])
     @pytest.mark.parametrize("probability", [0.5, 0.99])
     def test_the_limit_is_that_of_a_poisson_count(self, mean, probability):
-        assert _poisson_quantile(probability, mean) == max(poisson.ppf(probability, mean), 0)
+        assert poisson_quantile(probability, mean) == max(poisson.ppf(probability, mean), 0)
 
 
 class TestFellBack:

@@ -12,20 +12,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-import numpy as np
-
 from nti7flow.errors import ConfigError, UnknownMarker
 from nti7flow.events.sample import Sample
 from nti7flow.events.spillover import Spillover
 from nti7flow.events.transforms import Linear
 from nti7flow.gating.dimensions import Dimension
-from nti7flow.gating.fit import Fitted, GateFit, fit_gate, make_gate, make_replicates, seed_for, thresholds_of
+from nti7flow.gating.doubt import ABSENT_PROBABILITY, LEAST_POSITIVE, allowance, poisson_quantile
+from nti7flow.gating.fit import Fitted, GateFit, make_gate, make_replicates, seed_for, thresholds_of
 from nti7flow.gating.gates import BooleanGate, Gate, Operand, PlacedGate, PolygonGate, RectangleGate
 from nti7flow.gating.histogram import Histogram, fit_axis
 from nti7flow.gating.lending import FMO, Own, Prior, shrink
 from nti7flow.gating.methods import find_method
-from nti7flow.gating.methods.registry import Parameters
-from nti7flow.gating.methods.thresholds import ValleyParameters
+from nti7flow.gating.pooling import Summary, fit_histogram
 from nti7flow.gating.scales import (
     Scale,
     check_distinct,
@@ -43,22 +41,12 @@ from nti7flow.gating.specs import (
     PopulationSpec,
     QualitySpec,
     SameAsSpec,
-    method_parameters,
 )
 from nti7flow.gating.strategy import SEVERITY, SEVERITY_ORDER, GatingStrategy, Members, Population, Status, apply_gate
 from nti7flow.gating.template import GatingTemplate, pooled_scope
+from nti7flow.gating.time_gates import settled_gate, steady_gate
 from nti7flow.gating.values import DisplayValues
-from nti7flow.quality.beginning import CARRY_OVER, find_burst
-from nti7flow.quality.outline import steady_outline
 from nti7flow.quality.report import Quality, check_quality
-
-#: No more events than the background explains with this probability: the population is absent, not hard to place.
-ABSENT_PROBABILITY = 0.99
-#: Fewer events than this beyond the edge of the negative are no population: a few stray ones are in any tube.
-LEAST_POSITIVE = 5
-#: What may be left open of a count without a second look: this share of it, what counting itself leaves open (its
-#: square root), and a few events.
-SHARE, FEWEST = 0.05, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +211,7 @@ class Resolution:
         if blocked is not None:
             return None, *blocked, None
         if isinstance(gate, QualitySpec):
-            kept = self._steady() if gate.of is None else self._settled(gate.of)
-            return kept, "ok", (), None
+            return self._on_time(gate.of), "ok", (), None
         if isinstance(gate, SameAsSpec):
             other = self.populations[gate.same_as]
             return other.gate, other.status, other.flags, None
@@ -262,35 +249,12 @@ class Resolution:
             self.quality = check_quality(self.sample, self.spillover, self.template.spec.quality)
         return self.quality
 
-    def _steady(self) -> PlacedGate:
-        """Return the gate on time that keeps what was acquired steadily; all events where nothing speaks against it."""
-        quality = self._checked()
-        if not quality.n_excluded:
-            return self._everything()
-        top = quality.steady[-1][1]
-        time = self._time(top)
-        return PolygonGate((time, time), steady_outline(quality.steady, top))
-
-    def _settled(self, population: str) -> PlacedGate:
-        """Return the gate on time that leaves out cells of the tube before; all events where nothing shows them."""
-        quality, mask = self._checked(), self.members.mask(population)
-        if mask is None or not quality.steady:
-            return self._everything()
-        channel = next(channel for channel in self.sample.panel.channels if channel.role == "time")
-        seconds = self.sample.columns([channel.detector])[:, 0]
-        burst = find_burst(seconds, mask)
-        found = () if burst is None else (burst.finding(population, self.sample.n_events),)
-        # A gate is placed a second time when it leans on others: what is said then stands.
-        before = tuple(f for f in quality.findings if (f.check, f.note.split(" ")[0]) != (CARRY_OVER, population))
-        self.quality = replace(quality, findings=(*before, *found))
-        if burst is None:
-            return self._everything()
-        top = float(np.nanmax(seconds))
-        return RectangleGate((self._time(top),), (burst.end_s / top,), (None,))
-
-    def _time(self, top_s: float) -> Dimension:
-        channel = next(channel for channel in self.sample.panel.channels if channel.role == "time")
-        return Dimension(channel.detector, channel.marker, False, Linear(top_s, 0.0))
+    def _on_time(self, of: str | None) -> PlacedGate:
+        """Return the gate on time that a check of quality draws; all events where nothing speaks against them."""
+        if of is None:
+            return steady_gate(self.sample, self._checked()) or self._everything()
+        self.quality, gate = settled_gate(self.sample, self._checked(), self.members.mask(of), of)
+        return gate or self._everything()
 
     def _is_nobody(self, name: str) -> bool:
         """Whether a population is known to have no events, and has no gate that says so: "not" that is everything."""
@@ -473,7 +437,7 @@ class Resolution:
         n_inside, n_parent = self._count(gate, parent)
         n_background, n_reference = self._count(gate, reference)
         expected = n_parent * (n_background + 1) / (n_reference + 1)
-        return n_inside <= _poisson_quantile(ABSENT_PROBABILITY, expected)
+        return n_inside <= poisson_quantile(ABSENT_PROBABILITY, expected)
 
     def _count(self, gate: RectangleGate | PolygonGate, population: str | None) -> tuple[int, int]:
         """Events of a population inside a gate, and in all."""
@@ -532,11 +496,6 @@ def _why(gate: FittedSpec, fitted: Fitted | None) -> str:
     return f"{nothing} to fit it on"
 
 
-def allowance(n_events: int) -> float:
-    """Events that may be in doubt, of so many, before a person should look."""
-    return max(SHARE * n_events, math.sqrt(n_events), FEWEST)
-
-
 def _known_negative(gate: FittedSpec) -> str | None:
     """Return the population known to be negative that a fallback is fitted on."""
     return _negative_of(gate.on_failure) if isinstance(gate.on_failure, FittedSpec) else None
@@ -577,54 +536,3 @@ def _bound(dimension: Dimension, value: float | None) -> float | None:
     """Return a bound in display units; zero on a log scale is no bound."""
     shown = None if value is None else float(dimension.transform.apply(value))
     return None if shown == -math.inf else shown
-
-
-def _poisson_quantile(probability: float, mean: float) -> int:
-    """Smallest count that a Poisson variable does not exceed with this probability."""
-    from scipy.special import pdtr
-
-    low, high = -1, math.ceil(mean + 10 * math.sqrt(mean)) + 10  # far beyond any quantile asked for
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if pdtr(middle, mean) >= probability else (middle, high)
-    return high
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What one sample gives to a pooled fit: a histogram, and the axes it was made on."""
-
-    histogram: Histogram
-    dimensions: tuple[Dimension, ...]
-
-
-def fit_pooled(gate: FittedSpec, summaries: Sequence[Summary], rng: np.random.Generator) -> Fitted:
-    """Merge the summaries of a group (exact, and in any order) and fit once."""
-    total = summaries[0].histogram
-    for summary in summaries[1:]:
-        total = total.merged(summary.histogram)
-    return fit_histogram(gate, summaries[0].dimensions, total, make_replicates(total, rng))
-
-
-def fit_histogram(
-    gate: FittedSpec,
-    dimensions: tuple[Dimension, ...],
-    histogram: Histogram,
-    replicates: Sequence[Histogram],
-    *,
-    forgiving: bool = False,
-) -> Fitted:
-    """Fit a gate to a histogram, its own or a pooled one."""
-    parameters = _on_display(method_parameters(gate), dimensions)
-    method = find_method(gate.method)
-    return fit_gate(
-        histogram, method, parameters, dimensions, replicates, tolerance=gate.tolerance, forgiving=forgiving
-    )
-
-
-def _on_display(parameters: Parameters, dimensions: tuple[Dimension, ...]) -> Parameters:
-    """Return parameters with what a person wrote as scale values turned into display units."""
-    if isinstance(parameters, ValleyParameters):
-        low, high = (None if v is None else float(dimensions[0].transform.apply(v)) for v in parameters.window)
-        return parameters.model_copy(update={"window": (low, high)})
-    return parameters

@@ -21,7 +21,7 @@ from nti7flow.gating.lending import (
     priors_of_baseline,
     priors_of_controls,
 )
-from nti7flow.gating.resolve import fit_pooled
+from nti7flow.gating.pooling import fit_pooled
 from nti7flow.gating.scales import merge_scales
 from nti7flow.gating.specs import FittedSpec
 from nti7flow.gating.template import GatingTemplate, pooled_scope

@@ -26,7 +26,8 @@ from nti7flow.gating.fit import Fitted, GateFit
 from nti7flow.gating.gates import PolygonGate, RectangleGate
 from nti7flow.gating.lending import NOT_BRIDGED, Prior
 from nti7flow.gating.picture import Panel2D, make_panels
-from nti7flow.gating.resolve import UNSTAINED, Resolution, Setting, Summary
+from nti7flow.gating.pooling import Summary
+from nti7flow.gating.resolve import UNSTAINED, Resolution, Setting
 from nti7flow.gating.scales import Scale, propose_scales
 from nti7flow.gating.strategy import GatingStrategy, Members, Population, Severity
 from nti7flow.quality.report import Quality
