@@ -85,7 +85,7 @@ class Resolution:
     priors: Mapping[str, Prior] = field(default_factory=dict)
     gating_sd: dict[str, float] = field(default_factory=dict)
     quality: Quality | None = None
-    setting: Setting = field(default_factory=lambda: Setting())
+    setting: Setting = field(default_factory=Setting)
     controls: set[str] = field(default_factory=set)
     axes_of: dict[str, tuple[Dimension, ...]] = field(default_factory=dict)
     _replicated: dict[tuple[str, ...], tuple[Histogram, tuple[Histogram, ...]]] = field(default_factory=dict)
@@ -119,13 +119,17 @@ class Resolution:
         pooled : mapping
             Fits made since the last wave, by population, for this sample's groups.
         """
-        for spec in self.template.populations:
-            if self.template.waves[spec.id] == wave:
-                self._add(*self._gate(spec, pooled.get(spec.id)))
+        self.place(wave, pooled)
         if wave + 1 == self.template.n_waves:
             self.judge()
         waiting = [s for s in self.template.populations if self.template.waves[s.id] == wave + 1 and pooled_scope(s)]
         return {s.id: summary for s in waiting if (summary := self._summary(s)) is not None}
+
+    def place(self, wave: int, pooled: Mapping[str, Fitted]) -> None:
+        """Gate what this wave can, without a word on how far the counts can be trusted."""
+        for spec in self.template.populations:
+            if self.template.waves[spec.id] == wave:
+                self._add(*self._gate(spec, pooled.get(spec.id)))
 
     def judge(self) -> None:
         """Work out what the spreads of the gates leave open of every count, and flag those of which it is much.

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nti7flow.events.panel import Channel
 from nti7flow.events.sample import Sample
 from nti7flow.events.transforms import Linear
 from nti7flow.gating.dimensions import Dimension
@@ -43,7 +44,7 @@ def settled_gate(
     """
     if mask is None or not quality.steady:
         return quality, None
-    seconds = sample.columns([_channel(sample)])[:, 0]
+    seconds = sample.columns([_clock(sample).detector])[:, 0]
     burst = find_burst(seconds, mask)
     found = () if burst is None else (burst.finding(population, sample.n_events),)
     before = tuple(f for f in quality.findings if (f.check, f.note.split(" ")[0]) != (CARRY_OVER, population))
@@ -54,10 +55,10 @@ def settled_gate(
     return quality, RectangleGate((_axis(sample, top),), (burst.end_s / top,), (None,))
 
 
-def _channel(sample: Sample) -> str:
-    return next(channel.detector for channel in sample.panel.channels if channel.role == "time")
+def _clock(sample: Sample) -> Channel:
+    return next(channel for channel in sample.panel.channels if channel.role == "time")
 
 
 def _axis(sample: Sample, top_s: float) -> Dimension:
-    channel = sample.panel.detector(_channel(sample))
+    channel = _clock(sample)
     return Dimension(channel.detector, channel.marker, False, Linear(top_s, 0.0))

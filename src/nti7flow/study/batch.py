@@ -225,29 +225,31 @@ def _locked(
     for population in template.populations:
         axes = next((owns[n].axes[population.id] for n in sorted(places) if population.id in owns[n].axes), None)
         if axes is not None:
-            placed = _placed(population.id, owns, places)
-            stained = {name: own for name, own in placed.items() if population.id not in owns[name].controls}
+            stained, _ = _placed(population.id, owns, places)
             for name, prior in locked_priors(lock, population.id, axes, stained, places).items():
                 locked[name][population.id] = prior
     return locked
 
 
-def _placed(population: str, owns: Mapping[str, OwnGates], places: Mapping[str, Place]) -> dict[str, Own]:
-    """Gates of a population that the tubes' own data place."""
-    return {
-        name: Own(fitted.placement, fitted.spread)
-        for name in places
-        if (fitted := owns[name].fits.get(population)) is not None and fitted.placement.placed
-    }
+def _placed(
+    population: str, owns: Mapping[str, OwnGates], places: Mapping[str, Place]
+) -> tuple[dict[str, Own], dict[str, Own]]:
+    """Gates of a population that the tubes' own data place: of tubes with its stain, and of those without."""
+    stained: dict[str, Own] = {}
+    without: dict[str, Own] = {}
+    for name in places:
+        fitted = owns[name].fits.get(population)
+        if fitted is not None and fitted.placement.placed:
+            kind = without if population in owns[name].controls else stained
+            kind[name] = Own(fitted.placement, fitted.spread)
+    return stained, without
 
 
 def _priors(
     template: GatingTemplate, population: str, owns: Mapping[str, OwnGates], places: Mapping[str, Place]
 ) -> dict[str, Prior]:
     """Return what others say of a gate in each tube: FMO tubes first, then its baseline, then its batch."""
-    placed = _placed(population, owns, places)
-    without = {name: own for name, own in placed.items() if population in owns[name].controls}
-    stained = {name: own for name, own in placed.items() if name not in without}
+    stained, without = _placed(population, owns, places)
     lenders = template.lenders.get(population, ())
     priors = make_priors(stained, places, lenders) if {"batch", "subject"} & set(lenders) else {}
     if "baseline" in lenders:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from nti7flow.errors import ConfigError, FcsError
@@ -100,3 +100,20 @@ def sample_names(files: list[tuple[str, str]]) -> list[str]:
         if len(name.encode()) > LONGEST_NAME:
             raise ConfigError(f"{file}: makes a sample name of more than {LONGEST_NAME} bytes; name it in a sheet.")
     return names
+
+
+def data_sets_at(paths: Sequence[Path], repair: Repair) -> list[tuple[str, Path, str, int]]:
+    """Sample name, path, name of the file and number of every data set of files and folders; empty where there is none.
+
+    A file met twice goes by its longest name, whichever was given first.
+    """
+    found: dict[Path, str] = {}
+    for path in paths:
+        for file, name in files_at(path):
+            found[file] = max(found.get(file, ""), name, key=lambda text: (len(text), text))
+    for file in found:
+        check_name(file)
+    n_sets = {path: count_tubes(path, repair) for path in found}
+    parts = [(path, data_set) for path in found for data_set in range(n_sets[path])]
+    names = sample_names([(found[path], f"_set{data_set}" if n_sets[path] > 1 else "") for path, data_set in parts])
+    return [(name, path, found[path], data_set) for name, (path, data_set) in zip(names, parts, strict=True)]

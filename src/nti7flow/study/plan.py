@@ -17,7 +17,7 @@ from nti7flow.events.spillover import Spillover
 from nti7flow.gating.strategy import GatingStrategy
 from nti7flow.gating.template import GatingTemplate, load_template
 from nti7flow.gating.yaml_source import read_yaml
-from nti7flow.study.folders import LONGEST_NAME, check_name, count_tubes, file_sha256, files_at, sample_names
+from nti7flow.study.folders import LONGEST_NAME, check_name, data_sets_at, file_sha256
 from nti7flow.trial import SampleRow, SheetPlace, Trial, read_trial
 from nti7flow.trial.days import Timing, timing
 from nti7flow.trial.schedule_file import ScheduleEntry
@@ -279,21 +279,10 @@ def _checked(spillover: str, folder: Path | None = None) -> str:
 
 def _found_tubes(paths: Sequence[Path], template: str, repair: Repair) -> tuple[Tube, ...]:
     """Return tubes for files and folders, one per data set, sorted by name; each is named after its file."""
-    found: dict[Path, str] = {}
-    for path in paths:
-        for file, name in files_at(path):
-            # A file met twice goes by its longest name, whichever was given first.
-            found[file] = max(found.get(file, ""), name, key=lambda text: (len(text), text))
+    found = data_sets_at(paths, repair)
     if not found:
         raise ConfigError("nothing to gate: give FCS files, folders or a study.yaml.")
-    for file in found:
-        check_name(file)
-    n_sets = {path: count_tubes(path, repair) for path in found}
-    parts = [(path, data_set) for path in found for data_set in range(n_sets[path])]
-    names = sample_names([(found[path], f"_set{data_set}" if n_sets[path] > 1 else "") for path, data_set in parts])
-    tubes = [
-        Tube(name, path, found[path], data_set, template) for name, (path, data_set) in zip(names, parts, strict=True)
-    ]
+    tubes = [Tube(name, path, file, data_set, template) for name, path, file, data_set in found]
     return _in_order(tubes)
 
 

@@ -15,7 +15,7 @@ from nti7flow.events.sample import Sample
 from nti7flow.quality.findings import ORDER, Finding, Severity
 from nti7flow.quality.limits import QualityLimits
 from nti7flow.quality.report import Quality, check_quality
-from nti7flow.study.folders import check_name, count_tubes, files_at, sample_names
+from nti7flow.study.folders import data_sets_at
 from nti7flow.study.tables import Column, Table, arrow_table, csv_text
 
 logger = logging.getLogger(__name__)
@@ -74,18 +74,10 @@ class Checked:
 
 def find_tubes(paths: Sequence[Path], *, repair: Repair = "safe") -> tuple[QcTube, ...]:
     """List the data sets of files and folders, sorted by sample name; raises `ConfigError` where there are none."""
-    found: dict[Path, str] = {}
-    for path in paths:
-        for file, name in files_at(path):
-            found[file] = max(found.get(file, ""), name, key=lambda text: (len(text), text))
+    found = data_sets_at(paths, repair)
     if not found:
         raise ConfigError("nothing to check: give FCS files or folders.")
-    for file in found:
-        check_name(file)
-    n_sets = {path: count_tubes(path, repair) for path in found}
-    parts = [(path, data_set) for path in found for data_set in range(n_sets[path])]
-    names = sample_names([(found[path], f"_set{data_set}" if n_sets[path] > 1 else "") for path, data_set in parts])
-    tubes = [QcTube(name, path, found[path], data_set) for name, (path, data_set) in zip(names, parts, strict=True)]
+    tubes = [QcTube(name, path, file, data_set) for name, path, file, data_set in found]
     return tuple(sorted(tubes, key=lambda tube: tube.sample))
 
 

@@ -165,7 +165,7 @@ def own_gates(plan: Plan, tube: Tube, scales: Mapping[str, Scale]) -> OwnGates |
     """Gate a tube by itself on scales that it shares with others."""
     try:
         resolution = _start(plan, tube, scales)
-        resolution.run_wave(0, {})
+        resolution.place(0, {})  # its counts are judged when it leans on others
         return OwnGates(scales, resolution.own, resolution.quality, frozenset(resolution.controls), resolution.axes_of)
     except Exception as error:
         return refuse(plan, tube, error)
@@ -183,11 +183,11 @@ class Lent:
 def gate_lent(plan: Plan, tube: Tube, lent: Lent) -> GatedTube | RefusedTube:
     """Gate a tube by its own gates and by what others say of them; where gates are locked, by both, to compare."""
     try:
-        fitted = _finish(tube, _lean_on(plan, tube, lent.own, lent.priors))
+        fitted = _lean_on(plan, tube, lent.own, lent.priors)
         if lent.locked is None:
-            return fitted
+            return _finish(tube, fitted)
         locked = _finish(tube, _lean_on(plan, tube, lent.own, lent.locked))
-        return replace(locked, unlocked=fitted.counts)
+        return replace(locked, unlocked=_judged(tube, fitted).counts)  # nobody draws these
     except Exception as error:
         return refuse(plan, tube, error)
 
@@ -237,12 +237,20 @@ def _pause(resolution: Resolution, summaries: Mapping[str, Summary]) -> Progress
 
 
 def _finish(tube: Tube, resolution: Resolution) -> GatedTube:
-    strategy = resolution.strategy()
-    gated = judge(
-        tube, resolution.sample, strategy, resolution.members, matrix=resolution.spillover, quality=resolution.quality
-    )
+    panels = tuple(make_panels(resolution))
     return replace(
-        gated, fits=tuple(resolution.fits), panels=tuple(make_panels(resolution)), gating_sd=resolution.gating_sd
+        _judged(tube, resolution), fits=tuple(resolution.fits), panels=panels, gating_sd=resolution.gating_sd
+    )
+
+
+def _judged(tube: Tube, resolution: Resolution) -> GatedTube:
+    return judge(
+        tube,
+        resolution.sample,
+        resolution.strategy(),
+        resolution.members,
+        matrix=resolution.spillover,
+        quality=resolution.quality,
     )
 
 

@@ -16,6 +16,7 @@ from pydantic import Field
 from nti7flow.gating.histogram import Histogram
 from nti7flow.gating.methods.cluster import Core, contour, find_cores
 from nti7flow.gating.methods.registry import Parameters, Placement, method
+from nti7flow.quality.doublets import weighted_median
 
 Floats = NDArray[np.float64]
 
@@ -130,9 +131,9 @@ def locate(points: Floats, weights: Floats, floor: Floats) -> tuple[Floats, Floa
     covariance : ndarray of float64, shape (2, 2)
         Of the Gaussian with as many events within the median distance.
     """
-    centre = np.array([_median(values, weights) for values in points.T])
+    centre = np.array([weighted_median(values, weights) for values in points.T])
     x, y = (points - centre).T
-    xx, yy = (max(1.4826 * _median(np.abs(v), weights), f) ** 2 for v, f in zip((x, y), floor, strict=True))
+    xx, yy = (max(1.4826 * weighted_median(np.abs(v), weights), f) ** 2 for v, f in zip((x, y), floor, strict=True))
     total, weighted = float(weights.sum()), weights * (FREEDOM + 2)
     # Squared distances are sums of these terms, and so are the moments: no step makes them again.
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y])
@@ -143,7 +144,7 @@ def locate(points: Floats, weights: Floats, floor: Floats) -> tuple[Floats, Floa
         mx, my = sx / n, sy / n
         xx, xy, yy = ((s - m) / total for s, m in ((sxx, sx * mx), (sxy, sx * my), (syy, sy * my)))
         xx, yy = xx + floor[0] ** 2 / 12, yy + floor[1] ** 2 / 12
-    scale = _median(_distance((mx, my), (xx, xy, yy)) @ terms, weights) / MEDIAN_DISTANCE
+    scale = weighted_median(_distance((mx, my), (xx, xy, yy)) @ terms, weights) / MEDIAN_DISTANCE
     return centre + np.array([mx, my]), np.array([[xx, xy], [xy, yy]]) * max(scale, 1e-3)
 
 
@@ -154,9 +155,3 @@ def _distance(mean: tuple[float, float], covariance: tuple[float, float, float])
     a, b, c = yy / determinant, -xy / determinant, xx / determinant
     constant = a * mx * mx + 2 * b * mx * my + c * my * my
     return np.array([constant, -2 * (a * mx + b * my), -2 * (b * mx + c * my), a, 2 * b, c])
-
-
-def _median(values: Floats, weights: Floats) -> float:
-    order = np.argsort(values, kind="stable")
-    cumulative = np.cumsum(weights[order])
-    return float(values[order][np.searchsorted(cumulative, cumulative[-1] / 2)])
