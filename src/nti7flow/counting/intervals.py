@@ -142,15 +142,17 @@ def _tails(kind: Kind, n: Floats, per: Floats, rate: Floats) -> tuple[Floats, Fl
 
     some = np.maximum(n, 1e-9)
     if kind == "volume":
-        return np.where(n > 0, gammainc(some, rate * per), 1.0), gammaincc(n + 1, rate * per)
-    if kind == "beads":
-        share = rate / (1 + rate)
-        return np.where(n > 0, betainc(some, per + 1, share), 1.0), betaincc(n + 1, per, share)
-    share = np.minimum(rate, 1.0)
-    most = np.where(n < per, betaincc(n + 1, np.maximum(per - n, 1e-9), share), 1.0)
-    # A share above 1 cannot be: such a value of the other errors does not go with this concentration.
-    least = np.where(n > 0, betainc(some, per - n + 1, share), 1.0)
-    return least.astype(np.float64), np.where(rate > 1, 0.0, most).astype(np.float64)
+        least, most = gammainc(some, rate * per), gammaincc(n + 1, rate * per)
+    elif kind == "beads":
+        odds = rate / (1 + rate)
+        least, most = betainc(some, per + 1, odds), betaincc(n + 1, per, odds)
+    else:
+        share = np.minimum(rate, 1.0)
+        least, most = betainc(some, per - n + 1, share), betaincc(n + 1, np.maximum(per - n, 1e-9), share)
+        most = np.where(n < per, most, 1.0)
+        # A share above 1 cannot be: such a value of the other errors does not go with this concentration.
+        most = np.where(rate > 1, 0.0, most)
+    return np.where(n > 0, least, 1.0).astype(np.float64), most.astype(np.float64)
 
 
 def _steepness(n: Floats, per: Floats, s: Floats, kind: Kind) -> Floats:
