@@ -14,7 +14,7 @@ large ones it becomes the usual interval on the log scale, for small ones the ex
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -140,6 +140,8 @@ def _tails(kind: Kind, n: Floats, per: Floats, rate: Floats) -> tuple[Floats, Fl
     """Probability of at least, and of at most, so many events at a rate of events per unit of reference."""
     from scipy.special import betainc, betaincc, gammainc, gammaincc
 
+    least: NDArray[Any]
+    most: NDArray[Any]
     some = np.maximum(n, 1e-9)
     if kind == "volume":
         least, most = gammainc(some, rate * per), gammaincc(n + 1, rate * per)
@@ -152,7 +154,7 @@ def _tails(kind: Kind, n: Floats, per: Floats, rate: Floats) -> tuple[Floats, Fl
         most = np.where(n < per, most, 1.0)
         # A share above 1 cannot be: such a value of the other errors does not go with this concentration.
         most = np.where(rate > 1, 0.0, most)
-    return np.where(n > 0, least, 1.0).astype(np.float64), most.astype(np.float64)
+    return np.where(n > 0, least, 1.0), most
 
 
 def _steepness(n: Floats, per: Floats, s: Floats, kind: Kind) -> Floats:
