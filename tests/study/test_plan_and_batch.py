@@ -124,7 +124,7 @@ def test_files_are_relative_to_the_sheet_and_names_must_fit_a_file_system(folder
 def test_study_file_says_what_it_may_hold():
     assert set(StudyFile.model_fields) == {
         *("study_schema", "study", "title", "time_zone", "templates", "compensation", "sheets"),
-        *("schedule", "thresholds", "endpoints", "acceptance"),
+        *("schedule", "thresholds", "endpoints", "counting", "acceptance"),
     }
 
 

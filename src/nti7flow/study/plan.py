@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from nti7flow.counting.acceptance_limits import AcceptanceLimits
+from nti7flow.counting.settings import CountingSettings
 from nti7flow.errors import ConfigError, did_you_mean
 from nti7flow.events.notes import Repair
 from nti7flow.events.spillover import Spillover
@@ -50,19 +52,21 @@ class StudyFile(BaseModel):
     """The content of a study.yaml."""
 
     model_config = ConfigDict(extra="forbid")
-    study_schema: Literal["nti7flow/study/1"] = Field(alias="schema")
-    study: str
-    title: str = ""
-    time_zone: str = "UTC"
+    study_schema: Literal["nti7flow/study/1"] = Field(alias="schema", description="`nti7flow/study/1`.")
+    study: str = Field(description="Name of the study.")
+    title: str = Field("", description="Its title, for people.")
+    time_zone: str = Field("UTC", description="IANA name of where the patients are; `UTC` if left out.")
     templates: dict[str, str] = Field(
         min_length=1, description="Template (name@version or path) per panel; none: tubes of that panel are not gated."
     )
     compensation: str = Field("keyword", description="keyword, none, or the path of a spillover CSV.")
-    sheets: Sheets
-    schedule: ScheduleEntry = ScheduleEntry()
-    thresholds: dict[str, Any] = {}
-    endpoints: dict[str, Any] = {}
-    acceptance: dict[str, Any] = {}
+    sheets: Sheets = Field(description="[Sheets](sheets.md), relative to this file; `samples` is required.")
+    schedule: ScheduleEntry = Field(ScheduleEntry(), description="[Visits](schedule.md#your-own-windows).")
+    thresholds: dict[str, Any] = Field({}, description="Not used yet.")
+    endpoints: dict[str, Any] = Field({}, description="Not used yet.")
+    # These two change no gate, so they are in no recipe of gating.
+    counting: CountingSettings = Field(CountingSettings(), description="How concentrations are computed, see below.")
+    acceptance: AcceptanceLimits = Field(AcceptanceLimits(), description="Limits of the acceptance checks, see below.")
 
 
 @dataclass(frozen=True, slots=True)
