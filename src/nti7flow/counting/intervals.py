@@ -136,7 +136,7 @@ def _root(
     return np.asarray(found.x)
 
 
-def _tails(kind: Kind, n: Floats, per: Floats, rate: Floats) -> tuple[Floats, Floats]:
+def _tails(kind: Kind, n: Floats, per: Floats, rate: Floats) -> tuple[NDArray[Any], NDArray[Any]]:
     """Probability of at least, and of at most, so many events at a rate of events per unit of reference."""
     from scipy.special import betainc, betaincc, gammainc, gammaincc
 

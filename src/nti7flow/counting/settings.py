@@ -22,7 +22,7 @@ class CountingSettings(BaseModel):
         description="What events are counted against: `beads`, `volumetric` or `dual_platform`. `auto` takes for each "
         "tube the first of these for which the sheets have all that it needs.",
     )
-    level: float = Field(0.95, gt=0.5, lt=1, description="Level of the intervals; 0.95 is 95 %.")
+    level: float = Field(0.95, gt=0.5, le=0.9999, description="Level of the intervals; 0.95 is 95 %.")
     pipetting_cv: float = Field(
         0.02,
         ge=0,
