@@ -12,7 +12,8 @@ from nti7flow.counting.acceptance_limits import AcceptanceLimits
 from nti7flow.counting.settings import CountingSettings
 from nti7flow.errors import ConfigError
 from nti7flow.gating.yaml_source import read_yaml
-from nti7flow.study.plan import StudyFile, make_plan
+from nti7flow.study.plan import make_plan
+from nti7flow.study.study_file import StudyFile
 
 STUDY = "schema: nti7flow/study/1\nstudy: mine\ntemplates: {any: plain.yaml}\nsheets: {samples: samples.csv}\n"
 #: The reference table of adults, cells/µL, in the order ALC, CD3, CD4, CD8, CD19, NK, as it is printed.

@@ -10,7 +10,8 @@ from study_tubes import TUBES, write_tube
 
 from nti7flow.errors import ConfigError, InputError, Nti7flowError
 from nti7flow.study.batch import gate_tubes, workers
-from nti7flow.study.plan import StudyFile, make_plan
+from nti7flow.study.plan import make_plan
+from nti7flow.study.study_file import StudyFile
 from nti7flow.study.tube import GatedTube, RefusedTube
 
 ARCHIVES = Path(__file__).resolve().parents[1] / "archives"

@@ -109,8 +109,10 @@ def gate(
     ] = None,
 ) -> None:
     """Gate tubes and count CD4, CD8 and CD19 cells, or whatever a strategy gates, into a run folder."""
+    from nti7flow.cli.concentrations import print_count_report
     from nti7flow.cli.explain import check_populations, print_explanations
     from nti7flow.cli.tables import console, print_gate_report, progress_bar
+    from nti7flow.study.count import count_run
     from nti7flow.study.gate import gate_study
     from nti7flow.study.plan import make_plan
 
@@ -130,7 +132,11 @@ def gate(
     if explain:
         print_explanations(console(), out, explain, templates=plan.templates.values())
     print_gate_report(console(), report, out)
-    if not report.clean:
+    with progress_bar(len(plan.tubes), "counting") as done:
+        counted = count_run(out, study=plan.study_file, done=done)
+    if counted.step is not None:
+        print_count_report(console(), counted, out)
+    if not (report.clean and counted.clean):
         raise typer.Exit(3)
 
 

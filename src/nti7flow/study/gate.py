@@ -201,7 +201,7 @@ def _contents(plan: Plan, ends: Iterable[Outcome], out: Path) -> dict[str, Any]:
     """Provenance: the recipe, where each input was, and the software. No time, no worker count, no output folder."""
     inputs, refused = [], []
     for end in ends:
-        place = {"sample": end.tube.sample, "path": _seen_from(out, end.tube.path), "data_set": end.tube.data_set}
+        place = {"sample": end.tube.sample, "path": seen_from(out, end.tube.path), "data_set": end.tube.data_set}
         if end.tube.gates_of:
             place["gates_of"] = end.tube.gates_of
         if isinstance(end, RefusedTube):
@@ -214,6 +214,11 @@ def _contents(plan: Plan, ends: Iterable[Outcome], out: Path) -> dict[str, Any]:
         "recipe_sha256": plan.recipe_hash(),
         "inputs": inputs,
         "refused": refused,
+        **({"study_file": seen_from(out, plan.study_file)} if plan.study_file is not None else {}),
+        "reported": {
+            reference: [population.id for population in template.populations if not population.helper]
+            for reference, template in sorted(plan.templates.items())
+        },
         **({"unmatched": list(plan.unmatched)} if plan.unmatched else {}),
         "software": {
             "nti7flow": __version__,
@@ -223,7 +228,7 @@ def _contents(plan: Plan, ends: Iterable[Outcome], out: Path) -> dict[str, Any]:
     }
 
 
-def _seen_from(run: Path, path: Path) -> str:
+def seen_from(run: Path, path: Path) -> str:
     """Path relative to the run folder: a study moves with its runs, and no name of a machine's folders is stored."""
     try:
         return Path(os.path.relpath(path, run.resolve())).as_posix()

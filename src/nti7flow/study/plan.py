@@ -7,22 +7,17 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from nti7flow.counting.acceptance_limits import AcceptanceLimits
-from nti7flow.counting.settings import CountingSettings
 from nti7flow.errors import ConfigError, did_you_mean
 from nti7flow.events.notes import Repair
 from nti7flow.events.spillover import Spillover
 from nti7flow.gating.strategy import GatingStrategy
 from nti7flow.gating.template import GatingTemplate, load_template
-from nti7flow.gating.yaml_source import read_yaml
 from nti7flow.study.folders import LONGEST_NAME, check_name, data_sets_at, file_sha256
-from nti7flow.trial import SampleRow, SheetPlace, Trial, read_trial
+from nti7flow.study.study_file import StudyFile, open_study
+from nti7flow.trial import SampleRow, SheetPlace, Trial
 from nti7flow.trial.days import Timing, timing
-from nti7flow.trial.schedule_file import ScheduleEntry
 
 if TYPE_CHECKING:
     from nti7flow.interop.flowjo.workspace import Workspace
@@ -34,39 +29,6 @@ REPAIRS: tuple[Repair, ...] = get_args(Repair)
 
 #: In place of a template in study.yaml: tubes of that panel are not gated.
 NO_TEMPLATE = "none"
-
-
-class Sheets(BaseModel):
-    """Where the sheets are, relative to study.yaml: CSV files or workbooks, as ``trial.xlsx#worksheet``."""
-
-    model_config = ConfigDict(extra="forbid")
-    samples: str
-    subjects: str | None = None
-    doses: str | None = None
-    hematology: str | None = None
-    events: str | None = None
-    reagents: str | None = None
-
-
-class StudyFile(BaseModel):
-    """The content of a study.yaml."""
-
-    model_config = ConfigDict(extra="forbid")
-    study_schema: Literal["nti7flow/study/1"] = Field(alias="schema", description="`nti7flow/study/1`.")
-    study: str = Field(description="Name of the study.")
-    title: str = Field("", description="Its title, for people.")
-    time_zone: str = Field("UTC", description="IANA name of where the patients are; `UTC` if left out.")
-    templates: dict[str, str] = Field(
-        min_length=1, description="Template (name@version or path) per panel; none: tubes of that panel are not gated."
-    )
-    compensation: str = Field("keyword", description="keyword, none, or the path of a spillover CSV.")
-    sheets: Sheets = Field(description="[Sheets](sheets.md), relative to this file; `samples` is required.")
-    schedule: ScheduleEntry = Field(ScheduleEntry(), description="[Visits](schedule.md#your-own-windows).")
-    thresholds: dict[str, Any] = Field({}, description="Not used yet.")
-    endpoints: dict[str, Any] = Field({}, description="Not used yet.")
-    # These two change no gate, so they are in no recipe of gating.
-    counting: CountingSettings = Field(CountingSettings(), description="How concentrations are computed, see below.")
-    acceptance: AcceptanceLimits = Field(AcceptanceLimits(), description="Limits of the acceptance checks, see below.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +61,8 @@ class Tube:
 class Plan:
     """Everything that can change a number: tubes, templates, compensation, repair, markers named by hand, sheets.
 
-    Where gates are from a file, ``gates`` are its content, and ``strategy`` what the recipe says of it.
+    Where gates are from a file, ``gates`` are its content, and ``strategy`` what the recipe says of it. Where a study
+    is, ``study_file``, changes none.
     """
 
     tubes: tuple[Tube, ...]
@@ -112,6 +75,7 @@ class Plan:
     strategy: StrategyFile | None = None
     gates: GatingStrategy | Workspace | None = None
     lock: Lock | None = None
+    study_file: Path | None = None
 
     def recipe(self) -> dict[str, Any]:
         """Return the recipe as plain values; workers, logging and folders are not in it."""
@@ -309,12 +273,8 @@ def _study_plan(
     strategy: str = "",
 ) -> Plan:
     """Plan for a study.yaml; with a strategy no template is loaded, and every tube is said to be gated by that."""
-    study = read_yaml(path).validate(StudyFile)
-    folder = path.parent
-    trial = read_trial(
-        {name: folder / place for name, place in study.sheets.model_dump().items() if place is not None},
-        time_zone=study.time_zone,
-    )
+    opened = open_study(path)
+    study, trial, folder = opened.file, opened.trial, path.parent
     gated = {} if strategy else {panel: ref for panel, ref in study.templates.items() if ref != NO_TEMPLATE}
     loaded = {panel: load_template(template or _template_reference(ref, folder)) for panel, ref in gated.items()}
     tubes = _sheet_tubes(trial.samples, trial.places["samples"], study, loaded, strategy=strategy, study_file=path.name)
@@ -325,8 +285,9 @@ def _study_plan(
         spillover=_checked(spillover) if spillover is not None else _checked(study.compensation, folder),
         markers=dict(markers),
         study=study.study,
-        sheets={name: _sheet_sha256(place) for name, place in trial.places.items()},
+        sheets=opened.sheets,
         repair=repair,
+        study_file=path,
     )
 
 
@@ -380,12 +341,6 @@ def _sheet_tubes(
     if problems:
         raise ConfigError("\n".join(problems))
     return list(tubes.values())
-
-
-def _sheet_sha256(place: SheetPlace) -> str:
-    """Hash of a sheet: of the file, and of a workbook the name of the worksheet too."""
-    digest = file_sha256(place.path)
-    return digest if place.worksheet is None else f"{digest}#{place.worksheet}"
 
 
 def _clashes(loaded: Mapping[str, GatingTemplate]) -> Iterator[str]:

@@ -23,7 +23,7 @@ from nti7flow.errors import StoreError, did_you_mean, printable
 from nti7flow.gating.picture import Panel2D
 from nti7flow.gating.strategy import GatingStrategy
 from nti7flow.study.tables import (
-    COUNTS,
+    AT_TOP,
     STORED_COUNTS,
     TABLES,
     Table,
@@ -150,8 +150,10 @@ class StepWriter:
         except OSError:
             shutil.rmtree(final, ignore_errors=True)
             raise
-        if COUNTS.name in self._rows:
-            _replace(self.run / "counts.csv", (final / "counts.csv").read_text(encoding="utf-8"))
+        for table in AT_TOP:
+            if table.name in self._rows:
+                name = f"{table.name}.csv"
+                _replace(self.run / name, (final / name).read_text(encoding="utf-8"))
         return final
 
 
@@ -323,15 +325,59 @@ class Run:
         return f"{table}.parquet" in self.step()["files"]
 
     def arrow(self, table: str) -> pa.Table:
-        """One of the stored tables as Arrow."""
+        """One of the stored tables as Arrow.
+
+        Raises
+        ------
+        StoreError
+            It is not there, was altered, or is made of an older gating than the newest one.
+        """
         import pyarrow.parquet as pq
 
-        return pq.read_table(self.file(f"{table}.parquet"))
+        kind = TABLES[table].step
+        if kind != "gate":
+            self._check_current(kind)
+        return pq.read_table(self.file(f"{table}.parquet", kind))
+
+    def _check_current(self, kind: str) -> None:
+        """Refuse what was made of counts that are no longer the newest."""
+        made_of, newest = self.step(kind)["gating"], self.step_folder().name
+        if made_of != newest:
+            raise StoreError(
+                f"{self.step_folder(kind)}: is made of {made_of}, and {newest} is newer; run nti7flow count "
+                f"{self.path} again."
+            )
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether there are concentrations of the newest gating."""
+        kinds = [name.partition("-")[2] for name in self.steps]
+        return "count" in kinds and self.step("count")["gating"] == self.step_folder().name
 
     @cached_property
     def counts(self) -> pd.DataFrame:
         """Events of every population in every tube."""
         return to_frame(self.arrow("counts"))
+
+    @cached_property
+    def concentrations(self) -> pd.DataFrame:
+        """Cells per microlitre of every population in every specimen, with intervals."""
+        return to_frame(self.arrow("concentrations"))
+
+    @cached_property
+    def budget(self) -> pd.DataFrame:
+        """What makes each concentration uncertain."""
+        return to_frame(self.arrow("budget"))
+
+    @cached_property
+    def acceptance(self) -> pd.DataFrame:
+        """Acceptance checks of every specimen."""
+        return to_frame(self.arrow("acceptance"))
+
+    @cached_property
+    def report_table(self) -> pd.DataFrame:
+        """One row a specimen: the counts that are reported, with intervals and flags."""
+        return to_frame(self.arrow("report_table"))
 
     @cached_property
     def gate_fits(self) -> pd.DataFrame:

@@ -31,12 +31,13 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table; ``csv`` says whether a CSV is written beside the Parquet file."""
+    """A table of a ``step``; ``csv`` says whether a CSV is written beside the Parquet file."""
 
     name: str
     meaning: str
     columns: tuple[Column, ...]
     csv: bool = True
+    step: str = "gate"
 
 
 _SAMPLE = Column("sample", "text", "", "Name of the acquired tube.", key=True)
@@ -176,7 +177,133 @@ HISTOGRAMS = Table(
     csv=False,
 )
 
-TABLES = {table.name: table for table in (COUNTS, GATE_FITS, QUALITY, STORED_COUNTS, LOCKED, MEMBERSHIPS, HISTOGRAMS)}
+_SPECIMEN = Column("specimen", "text", "", "Blood draw; the name of the tube where no sheet names one.", key=True)
+_SUBJECT = Column("subject", "text", "", "Person, from samples.csv.")
+_OF_SPECIMEN = Column("population", "text", "", "As in counts; alc is the lymphocyte count of haematology.", key=True)
+
+CONCENTRATIONS = Table(
+    "concentrations",
+    "Cells per microlitre of every population in every specimen, each with its interval.",
+    (
+        _SPECIMEN,
+        _SUBJECT,
+        Column("samples", "text", "", "Tubes that it rests on, by semicolons."),
+        Column("collected_at", "text", "", "When the blood was drawn, as in samples.csv."),
+        _OF_SPECIMEN,
+        Column("label", "text", "", "Name of the population for people."),
+        Column("cells_per_ul", "number", "cells/µL", "Concentration in the specimen; empty where there is none, and "
+               "never 0 for not known."),
+        Column("lower", "number", "cells/µL", "Lower limit of the interval."),
+        Column("upper", "number", "cells/µL", "Upper limit of the interval."),
+        Column("level", "number", "", "Level of the interval: 0.95 is 95 %."),
+        Column("reported", "text", "cells/µL", "As it is to be shown: <LLOQ below the limit of quantification."),
+        Column("method", "text", "", "beads, volumetric, dual_platform, anchored (to another tube of the specimen) or "
+               "hematology; empty where there is no concentration."),
+        Column("n_events", "integer", "events", "Events of the population in those tubes."),
+        Column("n_beads", "integer", "events", "Bead events in them; empty for other methods."),
+        Column("percent_lymphocytes", "number", "%", "Share of the lymphocyte gate."),
+        Column("lob", "number", "cells/µL", "Limit of blank: 95 % of tubes without the population show no more."),
+        Column("lod", "number", "cells/µL", "Limit of detection: seen above the limit of blank in 95 % of tubes."),
+        Column("lloq", "number", "cells/µL", "Lower limit of quantification: known to the CV that is asked for; empty "
+               "where no count of these tubes is."),
+        Column("below_lloq", "text", "", "yes or no."),
+        Column("cv_percent", "number", "%", "Coefficient of variation of all components together."),
+        Column("dominant_component", "text", "", "Component with the largest share of the variance, see budget."),
+        Column("doublets", "text", "", "corrected: cells in doublets are counted by an estimated factor (see inputs); "
+               "left_out: they are not counted; none: the method needs no correction."),
+        Column("heterogeneity", "number", "", "Probability of tubes as different as these; empty for a single tube."),
+        Column("inputs", "json", "", "What the number was made of."),
+        Column("status", "text", "", "As in counts, the worst of its tubes."),
+        Column("flags", "text", "", "What to know about it, by semicolons: those of its counts, and its own."),
+        Column("severity", "text", "", "Worst of its counts and its own flags: empty, info, review, invalid."),
+    ),
+    step="count",
+)  # fmt: skip
+
+BUDGET = Table(
+    "budget",
+    "What makes each concentration uncertain, component by component.",
+    (
+        _SPECIMEN,
+        _OF_SPECIMEN,
+        Column("component", "text", "", "cells and beads (counting), bead_lot, pipetting, volume, hematology, gating, "
+               "doublets, anchor.", key=True),
+        Column("cv_percent", "number", "%", "Its coefficient of variation."),
+        Column("share_percent", "number", "%", "Its share of the variance on the log scale."),
+    ),
+    step="count",
+)  # fmt: skip
+
+ACCEPTANCE = Table(
+    "acceptance",
+    "Acceptance checks of every specimen and tube; those that passed too.",
+    (
+        _SPECIMEN,
+        Column("sample", "text", "", "Tube that was checked; empty for a check of the whole specimen.", key=True),
+        Column("check", "text", "", "What was checked.", key=True),
+        Column("population", "text", "", "Population that it is about, where it is about one.", key=True),
+        Column("value", "number", "", "What was found."),
+        Column("limit", "number", "", "What is acceptable."),
+        Column("severity", "text", "", "Empty where it passed; info, review or invalid."),
+        Column("look_at", "text", "", "What to look at."),
+    ),
+    step="count",
+)
+
+#: Populations of the report table, in its order: those of a TBNK tube and the lymphocyte count of haematology.
+REPORTED = ("alc", "lymphocytes", "t_cells", "cd4_t", "cd8_t", "b_cells", "nk_cells")
+#: Quotient in the report table.
+RATIO = "cd4_cd8_ratio"
+
+
+def _reported_columns() -> tuple[Column, ...]:
+    columns = []
+    for name in (*REPORTED, RATIO):
+        unit = "" if name == RATIO else "cells/µL"
+        columns += [
+            Column(
+                name, "number", unit, "Quotient of CD4 and CD8 T cells." if name == RATIO else "As in concentrations."
+            ),
+            Column(f"{name}_lower", "number", unit, "Lower limit of the interval."),
+            Column(f"{name}_upper", "number", unit, "Upper limit of the interval."),
+            *(() if name == RATIO else (Column(f"{name}_reported", "text", unit, "As it is to be shown."),)),
+            Column(f"{name}_flags", "text", "", "What to know about it, by semicolons."),
+        ]
+    return tuple(columns)
+
+
+REPORT_TABLE = Table(
+    "report_table",
+    "One row a specimen, for people and spreadsheets; out of concentrations.",
+    (
+        _SPECIMEN,
+        _SUBJECT,
+        Column("collected_at", "text", "", "When the blood was drawn, as in samples.csv."),
+        Column("method", "text", "", "Method of the counts by flow cytometry."),
+        *_reported_columns(),
+        Column("severity", "text", "", "Worst of the row: empty, info, review, invalid."),
+    ),
+    step="count",
+)
+
+TABLES = {
+    table.name: table
+    for table in (
+        COUNTS,
+        GATE_FITS,
+        QUALITY,
+        STORED_COUNTS,
+        LOCKED,
+        MEMBERSHIPS,
+        HISTOGRAMS,
+        CONCENTRATIONS,
+        BUDGET,
+        ACCEPTANCE,
+        REPORT_TABLE,
+    )
+}
+#: Tables of which a copy for people lies at the top of the run folder.
+AT_TOP = (COUNTS, CONCENTRATIONS, REPORT_TABLE)
 
 
 def join_ids(ids: Sequence[str]) -> str:

@@ -1,0 +1,63 @@
+"""How concentrations look in a terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from nti7flow.cli.tables import COLOURS, shown
+from nti7flow.counting.concentration import Concentration
+from nti7flow.study.concentration_rows import reported, short
+from nti7flow.study.count import CountReport
+
+#: Populations of the printed table, in its order, and their headings.
+SHOWN = {
+    "alc": "ALC",
+    "lymphocytes": "flow lymph.",
+    "t_cells": "CD3",
+    "cd4_t": "CD4",
+    "cd8_t": "CD8",
+    "b_cells": "CD19",
+    "nk_cells": "NK",
+}
+
+
+def print_count_report(out: Console, report: CountReport, folder: Path) -> None:
+    """Print the concentrations, what needs a look, and where everything is."""
+    names = [name for name in SHOWN if any(name in result.concentrations for result in report.results)]
+    table = Table(title="Cells per µL, with interval", title_justify="left")
+    table.add_column("specimen")
+    for name in names:
+        table.add_column(SHOWN[name], justify="right")
+    for result in report.results:
+        table.add_row(shown(result.specimen), *(_cell(result.concentrations.get(name)) for name in names))
+    out.print(table)
+    out.print(
+        "[dim]ALC: of haematology. < stands before the lower limit of quantification of what is below it; the number is in the table. – no "
+        "concentration: see flags.[/dim]"
+    )
+    for (check, severity), n in sorted(_looks(report).items()):
+        out.print(f"[{COLOURS[severity] or 'default'}]{severity}[/] {shown(check)}: {n}")
+    for sample in report.not_gated:
+        out.print(f"[yellow]not gated[/yellow] {shown(sample)}: is in the sheet and not in the run")
+    if report.step is not None:
+        out.print(f"Concentrations  {shown(str(folder / 'concentrations.csv'))}")
+        out.print(f"One row each    {shown(str(folder / 'report_table.csv'))}")
+
+
+def _looks(report: CountReport) -> Counter[tuple[str, str]]:
+    """How many specimens each check asks to be looked at."""
+    found = {(check.check, check.severity, check.specimen) for check in report.acceptance}
+    return Counter((check, severity) for check, severity, _ in found if severity in ("review", "invalid"))
+
+
+def _cell(found: Concentration | None) -> str:
+    if found is None or found.cells_per_ul is None or found.lower is None or found.upper is None:
+        return "–"
+    value = reported(found).replace("<LLOQ (", "<").removesuffix(")")
+    text = f"{value} [{short(found.lower)}–{short(found.upper)}]"
+    colour = COLOURS[found.severity]
+    return f"[{colour}]{shown(text)}[/{colour}]" if colour else shown(text)

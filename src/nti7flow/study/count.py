@@ -1,0 +1,246 @@
+"""The step ``count``: from the counts of a run and the sheets of its study to cells per microlitre.
+
+No event is looked at: what is needed of them, gating stored. So a corrected sheet is counted again in a moment, and
+what was counted with the old one stays in its step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nti7flow._version import __version__
+from nti7flow.counting.acceptance import Acceptance, accept
+from nti7flow.counting.acceptance_limits import AcceptanceLimits
+from nti7flow.counting.gated import CheckRow, CountRow, GatedSample
+from nti7flow.counting.hematology import alc_of
+from nti7flow.counting.settings import CountingSettings
+from nti7flow.counting.specimens import SpecimenResult, count_specimen, flag_method_changes
+from nti7flow.errors import ConfigError, did_you_mean
+from nti7flow.gating.strategy import SEVERITY_ORDER, Severity
+from nti7flow.study.concentration_rows import budget_rows, concentration_rows, report_row
+from nti7flow.study.gate import seen_from
+from nti7flow.study.store import Run, StepWriter, open_run
+from nti7flow.study.study_file import OpenStudy, open_study
+from nti7flow.study.tables import ACCEPTANCE, BUDGET, CONCENTRATIONS, REPORT_TABLE
+from nti7flow.trial import SampleRow, Trial
+from nti7flow.trial.specimens import order_in_time
+
+
+@dataclass(frozen=True)
+class CountReport:
+    """What a count found, for whoever prints it.
+
+    ``step`` is None where there was nothing to count against; ``not_gated`` are tubes of the sheet that the run has
+    not, of panels that are gated.
+    """
+
+    step: Path | None
+    results: tuple[SpecimenResult, ...]
+    acceptance: tuple[Acceptance, ...]
+    not_gated: tuple[str, ...]
+
+    @property
+    def severity(self) -> Severity:
+        """Worst of all concentrations and checks."""
+        found = [c.severity for result in self.results for c in result.concentrations.values()]
+        return max((*found, *(check.severity for check in self.acceptance), ""), key=SEVERITY_ORDER.index)
+
+    @property
+    def clean(self) -> bool:
+        """Whether no concentration needs a second look."""
+        return self.severity in ("", "info")
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Everything that a count says, before it is written: results, checks and the recipe."""
+
+    results: tuple[SpecimenResult, ...]
+    acceptance: tuple[Acceptance, ...]
+    settings: CountingSettings
+    recipe: Mapping[str, Any]
+    not_gated: tuple[str, ...]
+
+    def rows(self) -> dict[str, list[dict[str, Any]]]:
+        """Rows of every table of the step."""
+        return {
+            CONCENTRATIONS.name: [row for result in self.results for row in concentration_rows(result)],
+            BUDGET.name: [row for result in self.results for row in budget_rows(result)],
+            ACCEPTANCE.name: [_acceptance_row(check) for check in self.acceptance],
+            REPORT_TABLE.name: [report_row(result, self.settings) for result in self.results],
+        }
+
+
+def count_run(
+    path: Path, *, study: Path | None = None, done: Callable[[str], None] = lambda specimen: None
+) -> CountReport:
+    """Compute the concentrations of a run into a new step of its folder.
+
+    Parameters
+    ----------
+    path : Path
+        Run folder.
+    study : Path, optional
+        The study.yaml with the sheets; by default the one that was gated, where it still is. A run of files alone has
+        none, and only tubes whose cytometer measured a volume have concentrations.
+    done : callable
+        Told of each specimen, for a progress bar.
+
+    Returns
+    -------
+    CountReport
+        Without a step where not a single tube has beads, a volume or a haematology count and there is no study.
+
+    Raises
+    ------
+    ConfigError
+        The study or a sheet is wrong, or lacks tubes of the run. Nothing is written.
+    StoreError
+        The run cannot be read or written.
+    """
+    run = open_run(path)
+    opened = _study_of(run, study)
+    counted = count(run, opened, done=done)
+    if opened is None and not any(result.references for result in counted.results):
+        return CountReport(None, counted.results, (), ())
+    with StepWriter(path, "count") as step:
+        rows = counted.rows()
+        for table in (CONCENTRATIONS, BUDGET, ACCEPTANCE, REPORT_TABLE):
+            step.add_rows(table, rows[table.name])
+        text = json.dumps(counted.recipe, sort_keys=True)
+        folder = step.commit(
+            {
+                "gating": run.step_folder().name,
+                "recipe": counted.recipe,
+                "recipe_sha256": hashlib.sha256(text.encode()).hexdigest(),
+                **({} if opened is None else {"study_file": seen_from(path, opened.path)}),
+                "software": {"nti7flow": __version__},
+            }
+        )
+    return CountReport(folder, counted.results, counted.acceptance, counted.not_gated)
+
+
+def _study_of(run: Run, study: Path | None) -> OpenStudy | None:
+    """Open the study of a run."""
+    recorded = run.step().get("study_file")
+    if study is None and recorded is None:
+        return None
+    path = study if study is not None else (run.path / str(recorded)).resolve()
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such study.yaml; the run was gated from there. Say where it is: --study FILE.")
+    return open_study(path)
+
+
+def count(run: Run, study: OpenStudy | None, *, done: Callable[[str], None] = lambda specimen: None) -> Counted:
+    """Compute the concentrations of a run, without writing anything."""
+    settings = CountingSettings() if study is None else study.file.counting
+    limits = AcceptanceLimits() if study is None else study.file.acceptance
+    trial = Trial() if study is None else study.trial
+    tubes = gated_samples(run, None if study is None else study.trial)
+    results = []
+    for specimen, together in _specimens(tubes, trial):
+        row = together[0].row
+        hematology = [h for h in trial.hematology if row is not None and h.subject == row.subject]
+        at, side = _collected(together)
+        alc = alc_of(at, side, hematology, settings, trial.zone)
+        results.append(count_specimen(specimen, together, alc, settings))
+        done(specimen)
+    sexes = {subject.subject: subject.sex for subject in trial.subjects}
+    accepted = [
+        accept(result, limits, sex=sexes.get(result.subject or ""), zone=trial.zone)
+        for result in flag_method_changes(results)
+    ]
+    recipe = {
+        "gating": run.step()["recipe_sha256"],
+        "counting": settings.model_dump(mode="json"),
+        "acceptance": limits.model_dump(mode="json"),
+        "sheets": {} if study is None else dict(sorted(study.sheets.items())),
+    }
+    gated = {*run.samples, *run.refused}
+    panels = {tube.row.panel for tube in tubes if tube.row is not None}
+    not_gated = [row.sample for row in trial.samples if row.sample not in gated and row.panel in panels]
+    return Counted(
+        tuple(result for result, _ in accepted),
+        tuple(check for _, checks in accepted for check in checks),
+        settings,
+        recipe,
+        tuple(not_gated),
+    )
+
+
+def gated_samples(run: Run, trial: Trial | None) -> tuple[GatedSample, ...]:
+    """Return the tubes of a run with their lines of the sample sheet.
+
+    Raises
+    ------
+    ConfigError
+        The sheet lacks tubes of the run, or says that they are other files: all are listed.
+    """
+    counts: dict[str, list[dict[str, Any]]] = {}
+    for row in run.arrow("counts").to_pylist():
+        counts.setdefault(row["sample"], []).append(row)
+    checks: dict[str, list[CheckRow]] = {}
+    for row in run.arrow("quality").to_pylist():
+        checks.setdefault(row.pop("sample"), []).append(CheckRow(**row))
+    rows = {} if trial is None else {row.sample: row for row in trial.samples}
+    if trial is not None:
+        _check_sheet(counts, rows, str(trial.places["samples"].path))
+    reported = run.step().get("reported", {})
+    return tuple(
+        GatedSample(
+            sample,
+            rows.get(sample),
+            {row["population"]: CountRow.from_row(row) for row in of_sample},
+            tuple(checks.get(sample, ())),
+            frozenset(names) if (names := reported.get(of_sample[0]["template"])) else None,
+        )
+        for sample, of_sample in sorted(counts.items())
+    )
+
+
+def _check_sheet(counts: Mapping[str, list[dict[str, Any]]], rows: Mapping[str, SampleRow], sheet: str) -> None:
+    """See that the sheet is still about the tubes that were gated."""
+    problems = []
+    for sample, (first, *_) in counts.items():
+        row = rows.get(sample)
+        if row is None:
+            problems.append(f"sample '{sample}' of the run is not in it; add its line.{did_you_mean(sample, rows)}")
+        elif (row.file, row.data_set) != (first["file"], first["data_set"]):
+            problems.append(
+                f"sample '{sample}' is data set {row.data_set} of {row.file}, and {first['data_set']} of "
+                f"{first['file']} was gated under that name; correct the sheet, or gate again."
+            )
+    if problems:
+        raise ConfigError("\n  ".join([f"{sheet}: {len(problems)} problem(s)", *problems]))
+
+
+def _specimens(tubes: Sequence[GatedSample], trial: Trial) -> list[tuple[str, list[GatedSample]]]:
+    """Fully stained tubes by specimen: by subject and time, what nobody is named for last."""
+    together: dict[str, list[GatedSample]] = {}
+    for tube in tubes:
+        if tube.is_stained:
+            together.setdefault(tube.specimen, []).append(tube)
+
+    def place(item: tuple[str, list[GatedSample]]) -> tuple[Any, ...]:
+        row = item[1][0].row
+        subject = row.subject if row is not None else None
+        at, _ = _collected(item[1])
+        return subject is None, subject or "", order_in_time(at, trial.zone), item[0]
+
+    return sorted(together.items(), key=place)
+
+
+def _collected(tubes: Sequence[GatedSample]) -> tuple[Any, str | None]:
+    """When a specimen was drawn, as the first of its tubes says that does, and on which side of a dose."""
+    rows = [tube.row for tube in tubes if tube.row is not None]
+    at = next((row.collected_at for row in rows if row.collected_at is not None), None)
+    return at, next((row.timepoint for row in rows if row.timepoint), None)
+
+
+def _acceptance_row(check: Acceptance) -> dict[str, Any]:
+    return {name: getattr(check, name) for name in (column.name for column in ACCEPTANCE.columns)}
