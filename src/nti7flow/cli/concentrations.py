@@ -36,8 +36,8 @@ def print_count_report(out: Console, report: CountReport, folder: Path) -> None:
         table.add_row(shown(result.specimen), *(_cell(result.concentrations.get(name)) for name in names))
     out.print(table)
     out.print(
-        "[dim]ALC: of haematology. <15.4: too few cells to be quantified, which would take 15.4 per µL; the number is in "
-        "the table. – no concentration: see flags.[/dim]"
+        "[dim]ALC: of haematology. <15.4: too few to be quantified, which takes 15.4 per µL; the number is in the "
+        "table. – no concentration: see flags.[/dim]"
     )
     for (check, severity), n in sorted(_looks(report).items()):
         out.print(f"[{COLOURS[severity] or 'default'}]{severity}[/] {shown(check)}: {n}")
