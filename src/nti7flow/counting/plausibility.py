@@ -48,6 +48,8 @@ class Marker:
     negative: tuple[str, ...]
 
 
+#: Of all leukocytes; what lacks it is debris.
+CD45 = Marker("CD45", ("CD45",), "lymphocytes", ())
 # NK cells may be CD8dim, and CD8 T cells that have seen much carry CD56 and CD16: these pairs are left out.
 MARKERS = (
     Marker("CD3", ("CD3",), "t_cells", ("b_cells", "nk_cells")),
@@ -55,7 +57,7 @@ MARKERS = (
     Marker("CD8", ("CD8",), "cd8_t", ("cd4_t", "b_cells")),
     Marker("CD19", ("CD19",), "b_cells", ("cd4_t", "cd8_t", "nk_cells")),
     Marker("NK", ("CD16+CD56", "CD56", "CD16"), "nk_cells", ("cd4_t", "b_cells")),
-    Marker("CD45", ("CD45",), "lymphocytes", ()),
+    CD45,
 )
 
 
@@ -85,7 +87,7 @@ def check_plausible(
     not_light : collection of str
         Detectors whose values have been through a display, where a tenth of the light is no tenth of the scale.
     """
-    light = _Light(sample, spillover, members, frozenset(not_light))
+    light = Light(sample, spillover, members, frozenset(not_light))
     return (*_beads(counts, row), *_saturated(light), *_off_zero(light), *_exchanged(light))
 
 
@@ -95,7 +97,7 @@ def plausibility_flags(checks: Sequence[Check]) -> dict[str, Severity]:
 
 
 @dataclass(frozen=True)
-class _Light:
+class Light:
     """Brightness of populations: compensated values, scale units."""
 
     sample: Sample
@@ -105,14 +107,14 @@ class _Light:
 
     def of(self, marker: Marker, population: str, least: int = LEAST_CELLS) -> float | None:
         """Median; None where the marker or enough cells are missing."""
-        detector, rows = self._detector(marker), self._rows(population, least)
+        detector, rows = self.detector(marker), self._rows(population, least)
         if detector is None or rows is None:
             return None
         return float(np.median(scale_values(self.sample, self.spillover, detector, rows, compensated=True)))
 
     def saturated(self, marker: Marker) -> float | None:
         """Share of the cells that carry the marker which are at the top of its range."""
-        detector, rows = self._detector(marker), self._rows(marker.positive, LEAST_BRIGHT)
+        detector, rows = self.detector(marker), self._rows(marker.positive, LEAST_BRIGHT)
         if detector is None or rows is None:
             return None
         at_top = at_end(self.sample.columns([detector])[:, 0], 1.0)
@@ -127,7 +129,8 @@ class _Light:
         dim, bright = self.of(marker, population), self.of(marker, marker.positive, LEAST_BRIGHT)
         return None if dim is None or bright is None or bright <= 0 else dim / bright
 
-    def _detector(self, marker: Marker) -> str | None:
+    def detector(self, marker: Marker) -> str | None:
+        """Detector of a marker that is alone in its channel, where that holds light; None where there is none."""
         for name in marker.names:
             try:
                 channel = self.sample.panel.resolve(name)
@@ -150,7 +153,7 @@ def _beads(counts: Sequence[Count], row: SampleRow | None) -> Iterator[Check]:
         yield Check("beads_missing though the sheet names them", found.n_events or 0, LEAST_BEADS, "invalid")
 
 
-def _saturated(light: _Light) -> Iterator[Check]:
+def _saturated(light: Light) -> Iterator[Check]:
     """Yield markers whose cells are off scale."""
     for marker in MARKERS:
         share = light.saturated(marker)
@@ -160,7 +163,7 @@ def _saturated(light: _Light) -> Iterator[Check]:
             yield Check(text, share, SATURATED_SHARE, severity)
 
 
-def _off_zero(light: _Light) -> Iterator[Check]:
+def _off_zero(light: Light) -> Iterator[Check]:
     """Yield populations that lack a marker and are far from dark in its channel: the lowest and the highest of each."""
     found: list[tuple[Marker, Check]] = []
     for marker in MARKERS:
@@ -176,7 +179,7 @@ def _off_zero(light: _Light) -> Iterator[Check]:
         yield replace(check, severity="info") if alone else check
 
 
-def _exchanged(light: _Light) -> Iterator[Check]:
+def _exchanged(light: Light) -> Iterator[Check]:
     """Yield monocytes that seem to carry CD8, and less CD4: the two names stand on each other's channels."""
     cd4, cd8 = (light.share(marker, "monocytes") for marker in MARKERS if marker.name in ("CD4", "CD8"))
     if cd4 is None or cd8 is None:

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from nti7flow.counting.checks import check_acquisition, check_sample, judge_notes, quality_flags, sample_flags
+from nti7flow.counting.doublets import check_doublets
 from nti7flow.counting.fractions import Count, count_populations
 from nti7flow.counting.plausibility import check_plausible, plausibility_flags
 from nti7flow.counting.stored import StoredCount, check_stored, compare_counts, flag_counts, total_flags
+from nti7flow.counting.volume import check_volume
 from nti7flow.errors import Nti7flowError, printable
 from nti7flow.events.fcs import read_fcs
 from nti7flow.events.sample import Sample
@@ -30,6 +32,7 @@ from nti7flow.gating.pooling import Summary
 from nti7flow.gating.resolve import UNSTAINED, Resolution, Setting
 from nti7flow.gating.scales import Scale, propose_scales
 from nti7flow.gating.strategy import GatingStrategy, Members, Population, Severity
+from nti7flow.quality.limits import QualityLimits
 from nti7flow.quality.report import Quality
 from nti7flow.study.blockers import check_events
 from nti7flow.study.plan import Plan, Tube
@@ -251,6 +254,7 @@ def _judged(tube: Tube, resolution: Resolution) -> GatedTube:
         resolution.members,
         matrix=resolution.spillover,
         quality=resolution.quality,
+        limits=resolution.template.spec.quality,
     )
 
 
@@ -263,6 +267,7 @@ def judge(
     matrix: Matrix,
     stored: Mapping[str, int] | None = None,
     quality: Quality | None = None,
+    limits: QualityLimits | None = None,
 ) -> GatedTube:
     """Count a gated tube and check it; what is to be drawn is not in it yet.
 
@@ -274,18 +279,21 @@ def judge(
         Counts that another program made with the gates, to be compared with ours.
     quality : Quality, optional
         What the checks of its acquisition found.
+    limits : QualityLimits, optional
+        What those of its doublets compare with; the defaults where left out.
     """
     notes = judge_notes(sample, data_sets=tube.data_sets)
     counts = count_populations(strategy, members)
     compared = compare_counts(counts, sample.n_events, stored or {})
-    plausible = check_plausible(
-        sample, strategy.spillover, members, counts, tube.row, not_light=_display_values(strategy, sample)
-    )
+    not_light = _display_values(strategy, sample)
+    plausible = check_plausible(sample, strategy.spillover, members, counts, tube.row, not_light=not_light)
+    share = (limits or QualityLimits()).doublets
+    doublets = tuple(check_doublets(sample, strategy.spillover, members, counts, limit=share, not_light=not_light))
     flags = {
         **sample_flags(notes),
         **total_flags(compared),
         **quality_flags(quality),
-        **plausibility_flags(plausible),
+        **plausibility_flags([*plausible, *(check for check in doublets if check.severity)]),
     }
     flagged = flag_counts(counts, compared, flags)
     checks = [
@@ -293,6 +301,8 @@ def judge(
         *check_stored(compared),
         *check_acquisition(quality),
         *plausible,
+        *doublets,
+        *check_volume(sample.keywords),
     ]
     return GatedTube(
         tube=tube,
