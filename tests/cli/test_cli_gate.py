@@ -15,7 +15,7 @@ from nti7flow.events.fcs import read_fcs
 
 COUNTS = (
     "sample,file,sha256,data_set,specimen,subject,panel,template,population,label,path,parent,n_events,n_parent,n_total,"
-    "percent_parent,percent_lymphocytes,upper_limit,gating_sd,status,flags,severity"
+    "percent_parent,percent_lymphocytes,upper_limit,gating_sd,background,status,flags,severity"
 )
 GATE_FITS = "sample,population,method,version,scope,status,n_fitted,thresholds,threshold_spread,diagnostics"
 QUALITY = "sample,check,value,limit,severity,n_excluded"

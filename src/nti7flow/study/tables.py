@@ -67,6 +67,9 @@ COUNTS = Table(
         Column("upper_limit", "number", "events", "Where the population is absent: upper 95 % limit of its events."),
         Column("gating_sd", "number", "events", "Gating uncertainty: standard deviation of n_events if every gate it "
                "rests on lies where its spread says it might; empty where gates were not fitted."),
+        Column("background", "number", "events", "Events that may be of another population: cells of the tube before, "
+               "washed in at the start, and cells that cannot carry the marker yet lie beyond the gate; empty where it "
+               "is not estimated."),
         Column("status", "text", "", "How the gate came about: ok, borrowed, fell_back, failed, absent, not_in_panel, "
                "not_interpretable."),
         Column("flags", "text", "", "What to know about the count, by semicolons; population:flag is inherited, "

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nti7flow.counting.background import estimate_background
 from nti7flow.counting.checks import check_acquisition, check_sample, judge_notes, quality_flags, sample_flags
 from nti7flow.counting.doublets import check_doublets
 from nti7flow.counting.fractions import Count, count_populations
@@ -60,6 +61,7 @@ class GatedTube:
     n_events: int
     stored: tuple[StoredCount, ...] | None = None
     gating_sd: Mapping[str, float] = field(default_factory=dict)
+    background: Mapping[str, float] = field(default_factory=dict)
     unlocked: tuple[Count, ...] | None = None
 
 
@@ -241,8 +243,13 @@ def _pause(resolution: Resolution, summaries: Mapping[str, Summary]) -> Progress
 
 def _finish(tube: Tube, resolution: Resolution) -> GatedTube:
     panels = tuple(make_panels(resolution))
+    populations = resolution.populations.values()
     return replace(
-        _judged(tube, resolution), fits=tuple(resolution.fits), panels=panels, gating_sd=resolution.gating_sd
+        _judged(tube, resolution),
+        fits=tuple(resolution.fits),
+        panels=panels,
+        gating_sd=resolution.gating_sd,
+        background=estimate_background(resolution.values, populations, resolution.members),
     )
 
 
@@ -346,7 +353,11 @@ def unpack(bits: bytes | None, n_events: int) -> np.ndarray | None:
 def count_rows(gated: GatedTube) -> list[dict[str, Any]]:
     """Rows of the table ``counts``."""
     return [
-        _count_row(gated.tube, gated.strategy, count) | {"gating_sd": gated.gating_sd.get(count.population)}
+        _count_row(gated.tube, gated.strategy, count)
+        | {
+            "gating_sd": gated.gating_sd.get(count.population),
+            "background": gated.background.get(count.population),
+        }
         for count in gated.counts
     ]
 
