@@ -6,13 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nti7flow.counting.doublets import doublet_factors
+from nti7flow.counting.doublets import DOUBLETS, doublet_factors
 from nti7flow.counting.reference import Doublets
 from nti7flow.gating.strategy import Severity, Status
 from nti7flow.trial import SampleRow
-
-#: First words of the rows of the table ``quality`` that are numbers for counting.
-DOUBLETS, VOLUME = "doublets_of_leukocytes", "acquired_volume_ul"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ class CountingSettings(BaseModel):
     )
     level: float = Field(0.95, gt=0.5, le=0.9999, description="Level of the intervals; 0.95 is 95 %.")
     pipetting_cv: float = Field(
-        0.02,
+        0.015,
         ge=0,
         lt=1,
         description="CV of the specimen volume pipetted, by reverse pipetting. A validation of your own replaces it.",

@@ -10,10 +10,11 @@ from functools import partial
 
 from nti7flow.counting.budget import Error, budget, log_sd
 from nti7flow.counting.concentration import Concentration, Tally, concentrate
-from nti7flow.counting.gated import VOLUME, CountRow, GatedSample
+from nti7flow.counting.gated import CountRow, GatedSample
 from nti7flow.counting.hematology import Alc
 from nti7flow.counting.reference import Method, Reference, by_anchor, by_beads, by_lymphocytes, by_volume
 from nti7flow.counting.settings import CountingSettings
+from nti7flow.counting.volume import VOLUME
 from nti7flow.gating.strategy import SEVERITY_ORDER, Severity
 from nti7flow.trial import SampleRow
 
