@@ -23,15 +23,17 @@ SHOWN = {
     "b_cells": "CD19",
     "nk_cells": "NK",
 }
+#: Columns that fit beside each other.
+MOST_COLUMNS = 7
 
 
 def print_count_report(out: Console, report: CountReport, folder: Path) -> None:
     """Print the concentrations, what needs a look, and where everything is."""
-    names = [name for name in SHOWN if any(name in result.concentrations for result in report.results)]
+    names = _shown(report)
     table = Table(title="Cells per µL, with interval", title_justify="left")
     table.add_column("specimen")
     for name in names:
-        table.add_column(SHOWN[name], justify="right")
+        table.add_column(names[name], justify="right")
     for result in report.results:
         table.add_row(shown(result.specimen), *(_cell(result.concentrations.get(name)) for name in names))
     out.print(table)
@@ -46,6 +48,13 @@ def print_count_report(out: Console, report: CountReport, folder: Path) -> None:
     if report.step is not None:
         out.print(f"Concentrations  {shown(str(folder / 'concentrations.csv'))}")
         out.print(f"One row each    {shown(str(folder / 'report_table.csv'))}")
+
+
+def _shown(report: CountReport) -> dict[str, str]:
+    """Return the populations that are printed and their headings: those of a TBNK tube, else the first of any."""
+    found = {name: result.labels.get(name, name) for result in report.results for name in result.concentrations}
+    usual = {name: heading for name, heading in SHOWN.items() if name in found}
+    return usual or {name: shown(label) for name, label in list(found.items())[:MOST_COLUMNS]}
 
 
 def _looks(report: CountReport) -> Counter[tuple[str, str]]:
