@@ -16,6 +16,7 @@ from typing import Any
 from nti7flow._version import __version__
 from nti7flow.counting.acceptance import Acceptance, accept
 from nti7flow.counting.acceptance_limits import AcceptanceLimits
+from nti7flow.counting.blanks import blank_rates, with_blanks
 from nti7flow.counting.gated import CheckRow, CountRow, GatedSample
 from nti7flow.counting.hematology import alc_of
 from nti7flow.counting.settings import CountingSettings
@@ -142,6 +143,9 @@ def count(run: Run, study: OpenStudy | None, *, done: Callable[[str], None] = la
     limits = AcceptanceLimits() if study is None else study.file.acceptance
     trial = Trial() if study is None else study.trial
     tubes = gated_samples(run, None if study is None else study.trial)
+    controls = {tube.sample: run.strategy(tube.sample) for tube in tubes if tube.row is not None and tube.row.left_out}
+    rates = blank_rates(tubes, controls)
+    tubes = tuple(with_blanks(tube, rates) for tube in tubes)
     results = []
     for specimen, together in _specimens(tubes, trial):
         row = together[0].row
