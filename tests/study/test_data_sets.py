@@ -179,9 +179,10 @@ def test_data_set_twice_in_a_sheet_is_a_mistake_however_its_file_is_spelt(tmp_pa
     rows = ["two.lmd,a,0", "./two.lmd,b,1", "link.lmd,c,0", f"../{tmp_path.name}/two.lmd,d,1"]
     with pytest.raises(ConfigError) as caught:
         make_plan([write_study(tmp_path, rows, plain)])
-    first, second = str(caught.value).splitlines()
-    assert "samples a and c: two.lmd and link.lmd are the same file, and both rows take data set 0" in first
-    assert f"samples b and d: ./two.lmd and ../{tmp_path.name}/two.lmd are the same file" in second
+    _, first, second = str(caught.value).splitlines()
+    assert "samples.csv:4 file: found 'link.lmd' with data set 0, the same file as 'two.lmd' in line 2" in first
+    same = f"found '../{tmp_path.name}/two.lmd' with data set 1, the same file as './two.lmd' in line 3"
+    assert f"samples.csv:5 file: {same}" in second
 
 
 def test_replay_finds_the_data_sets_of_a_file_that_moved(tmp_path, plain):

@@ -118,7 +118,7 @@ def test_rows_of_a_sheet_need_no_panel_that_has_a_template(folder):
     (folder / "study.yaml").write_text(
         "schema: nti7flow/study/1\nstudy: mine\ntemplates: {one: tbnk, two: tbnk}\nsheets: {samples: samples.csv}\n"
     )
-    with pytest.raises(ConfigError, match="panel 'unheard of' has no template"):
+    with pytest.raises(ConfigError, match=r"samples\.csv:2 panel: found 'unheard of', which has no template"):
         make_plan([folder / "study.yaml"])
     assert len(make_plan([folder / "study.yaml"], strategy=folder / "gates.xml").tubes) == 2
 

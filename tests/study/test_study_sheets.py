@@ -56,9 +56,9 @@ def test_the_option_for_a_template_does_not_gate_them_either(study, plain):
         ),
         (
             "{one: none, tow: none}",
-            r"panel 'two' has no template in .*, which has one, tow. Did you mean 'tow'\?",
+            r"samples\.csv:3 panel: found 'two', which has no template in study\.yaml; .* Did you mean 'tow'\?$",
         ),
-        ("{one: none, three: none}", r"sample B: panel 'two' has no template in study.yaml, which has one, three\.$"),
+        ("{one: none, three: none}", r"panel: found 'two', .*; expected one of one, three; correct it, .* there\.$"),
     ],
 )
 def test_panels_that_are_forgotten_are_not_left_out(study, templates, message):
@@ -72,7 +72,7 @@ def test_a_row_without_panel_is_of_the_only_panel(study, tmp_path, plain):
     assert len(make_plan([path]).tubes) == 1
     path = study(f"{{one: {plain}, two: none}}")
     (tmp_path / "samples.csv").write_text("file\ntubes/a.fcs\n")
-    with pytest.raises(ConfigError, match=r"panel '' has no template in study\.yaml, which has one, two"):
+    with pytest.raises(ConfigError, match=r"samples\.csv:2 panel: found an empty cell; expected one of one, two;"):
         make_plan([path])
 
 
@@ -117,3 +117,25 @@ def test_sheets_in_a_workbook(study, tmp_path):
     # However the worksheet is named in study.yaml, it is the same sheet and the same recipe.
     named = make_plan([study(sheets="{samples: trial.xlsx#samples, doses: 'trial.xlsx#doses'}")])
     assert named.recipe_hash() == plan.recipe_hash()
+
+
+def test_what_study_yaml_asks_of_the_sheet_is_in_its_listing(study, tmp_path):
+    path = study("{one: none, three: none}")
+    names = "\n".join(
+        (f"{'é' * 101}.fcs,,2026-02-16,one", "a\0b.fcs,N,2026-02-16,one", "c.fcs,C,16.2.2026,two", ",D,,")
+    )
+    (tmp_path / "samples.csv").write_text(f"file,sample,collected_at,panel\n{names}\n")
+    (tmp_path / "doses.csv").write_text(DOSES.replace("P1,1", "P1,one"))
+    with pytest.raises(ConfigError) as caught:
+        make_plan([path])
+    heading, *problems = str(caught.value).splitlines()
+    assert heading.endswith(": 7 problems")
+    assert [problem.split("; ")[0].strip() for problem in problems] == [
+        "samples.csv:2 sample: found a name of 202 bytes",
+        r"samples.csv:3 file: found 'a\x00b.fcs'",
+        "samples.csv:4 collected_at: found '16.2.2026'",
+        "samples.csv:4 panel: found 'two', which has no template in study.yaml",
+        "samples.csv:5 file: found an empty cell",
+        "samples.csv:5 panel: found an empty cell",
+        "doses.csv:2 dose: found 'one'",
+    ]

@@ -150,6 +150,32 @@ def test_subjects_that_nobody_knows(places, tmp_path):
     assert "Did you mean '1'? A spreadsheet drops leading zeros" in problem
 
 
+def test_without_subjects_those_take_part_of_whom_there_is_a_tube(tmp_path):
+    sheets = dict(
+        samples="""file,subject,role
+                   a.fcs,P1,patient
+                   b.fcs,p1,patient
+                   c.fcs,P2,patient
+                   d.fcs,donor,control""",
+        doses="""subject,dose,given_at
+                 P2,1,2026-02-16
+                 P02,1,2026-02-16
+                 P2,first,2026-03-16""",
+        hematology="""subject,collected_at,analyte,value,unit
+                      P2,2026-02-16,ALC,168,cells/uL
+                      Q7,2026-02-16,ALC,200,cells/dL
+                      Q7,2026-02-17,ALC,168,cells/uL""",
+    )
+    found = trial_problems(write_sheets(tmp_path, **sheets))
+    assert starts(found) == [
+        "samples.csv:3 subject: found 'p1', where line 2 has 'P1'",
+        "doses.csv:3 subject: found 'P02', of whom samples.csv has no tube",
+        "doses.csv:4 dose: found 'first'",
+        "hematology.csv:3 unit: found 'cells/dL' (200 cells/dL are 0.002 cells/uL, which nothing can measure)",
+        "hematology.csv:3 subject: found 'Q7', of whom samples.csv has no tube",
+    ]
+
+
 def test_one_specimen_is_one_draw_of_one_person(places):
     samples = """file,specimen,subject,collected_at,timepoint,role
                  a.fcs,D1,P1,2026-02-10,pre-dose,patient
@@ -275,26 +301,6 @@ def test_draws_on_the_day_of_a_dose(places):
     ) in problem
     (problem,) = trial_problems(samples("2026-02-16T09:00", "post-dose"), NEW_YORK)
     assert "is before dose 1" in problem
-
-
-def test_a_lot_of_beads_has_one_count(places):
-    samples = """file,bead_lot,beads_per_tube,bead_cv
-                 a.fcs,L7,49870,0.02
-                 b.fcs,L8,50110,0.02
-                 c.fcs,L7,49780,0.02
-                 d.fcs,L7,,0.03
-                 e.fcs,,12345,"""
-    assert starts(trial_problems(places(samples=samples))) == [
-        "samples.csv:4 beads_per_tube: found 49780 for lot 'L7', where line 2 has 49870",
-        "samples.csv:5 bead_cv: found 0.03 for lot 'L7', where line 2 has 0.02",
-    ]
-
-
-def test_beads_that_count_nothing(tmp_path):
-    samples = "file,beads_per_tube,specimen_volume,specimen_volume_unit\na.fcs,5e4,50,uL\nb.fcs,5e4,,\nc.fcs,5e4,,"
-    assert read_trial(write_sheets(tmp_path, samples=samples)).remarks == (
-        "samples.csv:3 beads_per_tube: beads without a specimen_volume give no concentration (and 1 more).",
-    )
 
 
 def test_line_breaks_in_a_header_are_no_lines_of_the_listing(tmp_path):

@@ -102,6 +102,37 @@ def test_a_date_that_cannot_be(sheet):
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("03/06/2021", "write 2021-03-06 or 2021-06-03, whichever is meant (in a spreadsheet,"),
+        ("6.3.2021 08:15", "write 2021-03-06 or 2021-06-03, whichever is meant (in a spreadsheet,"),
+        ("25/06/2021", "write 2021-06-25 (in a spreadsheet,"),
+        ("03-03-2021", "write 2021-03-03 (in a spreadsheet,"),
+        ("31/31/2021", "rewrite it so (in a spreadsheet,"),
+        ("3/6/21", "rewrite it so (in a spreadsheet,"),
+    ],
+)
+def test_a_date_that_could_be_two_is_neither(sheet, text, advice):
+    (problem,) = problems(sheet(f"file,collected_at\n1.fcs,{text}\n"))
+    assert problem.startswith(f"samples.csv:2 collected_at: found '{text}'; expected an ISO 8601 date")
+    assert problem.rpartition("; ")[2].startswith(advice)
+
+
+def test_numbers_that_are_probably_in_another_unit_are_mentioned(sheet, caplog):
+    read_samples(
+        sheet(
+            "file,specimen_volume,specimen_volume_unit,acquired_volume,acquired_volume_unit,bead_cv\n"
+            "1.fcs,50,mL,5,mL,0.25\n2.fcs,50,uL,5001,uL,0.5\n"
+        )
+    )
+    assert [record.getMessage() for record in caplog.records] == [
+        "samples.csv:2 specimen_volume: 50 mL is more than a tube holds; was another unit meant?",
+        "samples.csv:3 acquired_volume: 5001 uL is more than a tube holds; was another unit meant?",
+        "samples.csv:3 bead_cv: 0.5 is 50 %; was 0.5 % meant?",
+    ]
+
+
 def test_which_side_of_a_dose_a_draw_is_declared_to_be(sheet):
     rows = read_samples(sheet("file,timepoint\n1.fcs,Pre-dose\n2.fcs,post dose\n3.fcs,predose\n4.fcs,\n"))
     assert [row.timepoint for row in rows] == ["pre-dose", "post-dose", "pre-dose", None]
@@ -281,7 +312,7 @@ def _rows(draw):
                 acquired_at=draw(_MOMENT),
                 specimen_volume=stained[0],
                 specimen_volume_unit=stained[1],
-                dilution=draw(st.none() | _AMOUNT),
+                dilution=draw(st.none() | st.floats(1, 1e9)),
                 beads_per_tube=draw(st.none() | st.floats(100, 1e9)),
                 bead_cv=draw(st.none() | st.floats(1e-6, 0.999)),
                 acquired_volume=acquired[0],

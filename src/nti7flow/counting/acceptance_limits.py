@@ -116,7 +116,9 @@ class AcceptanceLimits(BaseModel):
         (5, 10), description="Lymphocytes that are neither T, B nor NK cells, % of lymphocytes."
     )
     overlap_percent: AtMostPercent = Field(
-        (2, 5), description="CD3+CD19+ cells, and CD3+ and CD19− cells in the gate of NK cells, each % of lymphocytes."
+        (2, 5),
+        description="Overlaps of lineages, each % of lymphocytes: CD3+CD19+ cells, and CD3+CD19− cells that are "
+        "positive for CD16/CD56 as NK cells are.",
     )
     cd4_cd8_vs_cd3_points: AtMostPercent = Field(
         (5, 10), description="Distance of CD4 + CD8 T cells from all T cells, percentage points of lymphocytes."

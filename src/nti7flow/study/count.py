@@ -134,7 +134,7 @@ def _study_of(run: Run, study: Path | None) -> OpenStudy | None:
     path = study if study is not None else (run.path / str(recorded)).resolve()
     if not path.is_file():
         raise ConfigError(f"{path}: no such study.yaml; the run was gated from there. Say where it is: --study FILE.")
-    return open_study(path)
+    return open_study(path, any_panel=True)
 
 
 def count(run: Run, study: OpenStudy | None, *, done: Callable[[str], None] = lambda specimen: None) -> Counted:

@@ -14,8 +14,8 @@ from nti7flow.events.notes import Repair
 from nti7flow.events.spillover import Spillover
 from nti7flow.gating.strategy import GatingStrategy
 from nti7flow.gating.template import GatingTemplate, load_template
-from nti7flow.study.folders import LONGEST_NAME, check_name, data_sets_at, file_sha256
-from nti7flow.study.study_file import StudyFile, open_study
+from nti7flow.study.folders import check_name, data_sets_at, file_sha256
+from nti7flow.study.study_file import NO_TEMPLATE, StudyFile, open_study, panel_of
 from nti7flow.trial import SampleRow, SheetPlace, Trial
 from nti7flow.trial.days import Timing, timing
 
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from nti7flow.study.strategy_file import StrategyFile
 
 REPAIRS: tuple[Repair, ...] = get_args(Repair)
-
-
-#: In place of a template in study.yaml: tubes of that panel are not gated.
-NO_TEMPLATE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +269,7 @@ def _study_plan(
     strategy: str = "",
 ) -> Plan:
     """Plan for a study.yaml; with a strategy no template is loaded, and every tube is said to be gated by that."""
-    opened = open_study(path)
+    opened = open_study(path, any_panel=bool(strategy))
     study, trial, folder = opened.file, opened.trial, path.parent
     gated = {} if strategy else {panel: ref for panel, ref in study.templates.items() if ref != NO_TEMPLATE}
     loaded = {panel: load_template(template or _template_reference(ref, folder)) for panel, ref in gated.items()}
@@ -308,39 +304,21 @@ def _sheet_tubes(
     strategy: str,
     study_file: str,
 ) -> list[Tube]:
-    """Tubes of the sample sheet that are gated; raises one `ConfigError` with all that is wrong with any."""
-    problems = list(_clashes(loaded))
-    tubes: dict[tuple[Path, int], Tube] = {}
+    """Tubes of the checked sample sheet that are gated; raises `ConfigError` where there is none."""
+    tubes = []
     for row in rows:
-        panel = row.panel or (next(iter(study.templates)) if len(study.templates) == 1 else "")
+        panel = panel_of(row, study)
         if not strategy and panel not in loaded:
-            if study.templates.get(panel) != NO_TEMPLATE:
-                problems.append(
-                    f"{sheet.path}: sample {row.sample}: panel '{panel}' has no template in {study_file}, which has "
-                    f"{', '.join(study.templates)}.{did_you_mean(panel, study.templates)}"
-                )
-            continue
-        reference = strategy or loaded[panel].reference
+            continue  # its template is 'none'
         file = (sheet.path.parent / row.file).resolve()
         check_name(file)
-        if len(row.sample.encode()) > LONGEST_NAME:
-            problems.append(
-                f"{sheet.path}: sample {row.sample}: the name has more than {LONGEST_NAME} bytes; shorten it."
-            )
-        tube = Tube(row.sample, file, row.file, row.data_set, reference, row)
-        other = tubes.setdefault((file, row.data_set), tube)
-        if other is not tube:  # the sheet itself is checked, but a/../b.fcs and b.fcs, or a link, are one file
-            problems.append(
-                f"{sheet.path}: samples {other.sample} and {row.sample}: {other.file} and {row.file} are the same "
-                f"file, and both rows take data set {row.data_set}; remove one, or give each its data_set if it holds "
-                "several."
-            )
-    if not tubes and not problems:
-        without = ", ".join(panel for panel, ref in study.templates.items() if ref == NO_TEMPLATE)
-        problems.append(f"{study_file}: no tube is left to gate: the panels {without} have the template 'none'.")
-    if problems:
+        tubes.append(Tube(row.sample, file, row.file, row.data_set, strategy or loaded[panel].reference, row))
+    if problems := list(_clashes(loaded)):
         raise ConfigError("\n".join(problems))
-    return list(tubes.values())
+    if not tubes:
+        without = ", ".join(panel for panel, ref in study.templates.items() if ref == NO_TEMPLATE)
+        raise ConfigError(f"{study_file}: no tube is left to gate: the panels {without} have the template 'none'.")
+    return tubes
 
 
 def _clashes(loaded: Mapping[str, GatingTemplate]) -> Iterator[str]:

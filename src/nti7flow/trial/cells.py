@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from datetime import date, datetime
 
 from nti7flow.errors import did_you_mean
@@ -30,9 +31,13 @@ TIMEPOINTS = ("pre-dose", "post-dose")
 #: A date before or after these years is a slip of the pen. Today is not asked for: a sheet reads the same any day.
 FIRST_YEAR, LAST_YEAR = 1990, 2100
 
+# More than a tube holds.
+_UNUSUAL_UL = 5000.0
+
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"\d{1,18}", re.ASCII)
 _TIME = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?")
+_SLASHED = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})([T ].*)?", re.ASCII)
 
 
 def extras(row: SheetRow, columns: Collection[str]) -> dict[str, str]:
@@ -74,8 +79,9 @@ def number(
     above: float = float("-inf"),
     at_least: float = float("-inf"),
     below: float = float("inf"),
+    do: str = "correct it",
 ) -> float | None:
-    """Read a finite number within bounds.
+    """Read a finite number within bounds; ``do`` is the way out where it is beyond them.
 
     A decimal comma is read only where commas do not separate cells. A thousands mark never is: it cannot be
     told from a decimal mark.
@@ -86,21 +92,23 @@ def number(
     lowest = f" above {above:g}" if above > at_least else f" from {at_least:g}" if at_least > above else ""
     expected = f"a number{lowest}" + (f" and below {below:g}" if below < float("inf") else "")
     if not _NUMBER.fullmatch(text) or ("," in text and not sheet.decimal_comma):
-        do = "write digits and one decimal point, without unit or thousands mark"
-        sheet.problems.add(row.line, column, repr(text), expected=expected, do=do)
+        plain = "write digits and one decimal point, without unit or thousands mark"
+        sheet.problems.add(row.line, column, repr(text), expected=expected, do=plain)
         return None
     value = float(text.replace(",", "."))
     if not (above < value < below and value >= at_least):
-        sheet.problems.add(row.line, column, repr(text), expected=expected, do="correct it")
+        sheet.problems.add(row.line, column, repr(text), expected=expected, do=do)
         return None
     return value
 
 
-def fraction(sheet: Sheet, row: SheetRow, column: str) -> float | None:
-    """Read a coefficient of variation: above 0 and below 1, as 0.02 is 2 %."""
-    value = number(sheet, row, column, above=0, below=1)
+def fraction(sheet: Sheet, row: SheetRow, column: str, *, unusual: float = 1.0) -> float | None:
+    """Read a coefficient of variation: above 0 and below 1, as 0.02 is 2 %; what is above ``unusual`` is told."""
+    value = number(sheet, row, column, above=0, below=1, do="write it as a fraction: 2 % is 0.02")
     if value is not None and column in row.percent:
         sheet.problems.remark(row.line, column, f"the cell shows {100 * value:g} % and is read as {value:g}")
+    elif value is not None and value > unusual:
+        sheet.problems.remark(row.line, column, f"{value:g} is {100 * value:g} %; was {value:g} % meant?")
     return value
 
 
@@ -137,6 +145,8 @@ def moment(sheet: Sheet, row: SheetRow, column: str) -> date | datetime | None:
         do = "write the date and the time in one cell"
     elif re.fullmatch(r"\d{5}(\.\d+)?", text):
         do = "format the cell as a date: a spreadsheet counts days, and this may be such a number"
+    elif (parts := _SLASHED.fullmatch(text)) and (readings := _readings(parts)):
+        do = f"write {readings} (in a spreadsheet, format the column as text first)"
     sheet.problems.add(
         row.line,
         column,
@@ -145,6 +155,16 @@ def moment(sheet: Sheet, row: SheetRow, column: str) -> date | datetime | None:
         do=do,
     )
     return None
+
+
+def _readings(parts: re.Match[str]) -> str:
+    """Return the days that 03/06/2021 may be, as they should be written."""
+    one, other, year = int(parts[1]), int(parts[3]), int(parts[4])
+    found = []
+    for month, day in ((one, other), (other, one)):
+        with suppress(ValueError):
+            found.append(date(year, month, day).isoformat())
+    return " or ".join(sorted(set(found))) + (", whichever is meant" if len(set(found)) > 1 else "")
 
 
 def required_moment(sheet: Sheet, row: SheetRow, column: str) -> date | datetime | None:
@@ -156,7 +176,11 @@ def required_moment(sheet: Sheet, row: SheetRow, column: str) -> date | datetime
 def volume(sheet: Sheet, row: SheetRow, column: str) -> tuple[float | None, str | None]:
     """Read a volume and the unit in the column beside it, ``column`` + ``_unit``; both as given."""
     value = number(sheet, row, column, above=0)
-    return value, unit_beside(sheet, row, column, VOLUME_UNITS, what="volume", expected="uL, µL or mL")
+    unit = unit_beside(sheet, row, column, VOLUME_UNITS, what="volume", expected="uL, µL or mL")
+    if value is not None and unit is not None and value * UL_PER_UNIT[unit] > _UNUSUAL_UL:
+        text = f"{value:g} {unit} is more than a tube holds; was another unit meant?"
+        sheet.problems.remark(row.line, column, text)
+    return value, unit
 
 
 def unit_beside(

@@ -10,12 +10,14 @@ from zoneinfo import ZoneInfo
 
 from nti7flow.errors import did_you_mean
 from nti7flow.events.markers import parse_marker, squeeze
+from nti7flow.trial.bead_lots import check_bead_lots
 from nti7flow.trial.clinical_events import ClinicalEvent
 from nti7flow.trial.days import PRE_DOSE, local_date, timing
 from nti7flow.trial.doses import Dose
 from nti7flow.trial.form import Table
 from nti7flow.trial.hematology import Hematology
 from nti7flow.trial.reagents import Reagent
+from nti7flow.trial.same_draw import check_same_draw
 from nti7flow.trial.samples import SampleRow
 from nti7flow.trial.specimens import check_specimens, check_times, order_in_time, surely_after
 from nti7flow.trial.subjects import Subject
@@ -51,19 +53,25 @@ class _Said:
         self.table.problems.remark(self.line, self.column, text)
 
 
-def check_trial(tables: Tables, zone: ZoneInfo | None) -> None:
-    """Note every contradiction in and between the sheets in their listing; without a time zone, those without times."""
+def check_trial(tables: Tables, zone: ZoneInfo | None, *, subjects_named: bool) -> None:
+    """Note every contradiction in and between the sheets in their listing; without a time zone, those without times.
+
+    ``subjects_named`` is whether there is a sheet of subjects, which may be one that could not be read.
+    """
     said = [*_draws(tables), *_doses(tables), *_happened(tables)]
     if tables.subjects is not None:
         _check_subjects(tables.subjects, said)
+    elif not subjects_named:
+        _check_without_subjects(tables, said)
     if tables.samples is not None:
-        _check_beads(tables.samples)
+        check_bead_lots(tables.samples)
     if tables.samples is not None and tables.reagents is not None:
         _check_reagents(tables.samples, tables.reagents)
     if zone is None:
         return
     if tables.samples is not None:
         check_specimens(tables.samples, zone)
+        check_same_draw(tables.samples, zone)
         check_times(tables.samples, zone)
     _check_ends(tables.events, said, zone)
     orderly = _check_dose_order(tables.doses, zone)
@@ -74,25 +82,35 @@ def check_trial(tables: Tables, zone: ZoneInfo | None) -> None:
 
 def _draws(tables: Tables) -> Iterator[_Said]:
     """Blood that was drawn. Controls are left out: their donors are not subjects of the trial."""
-    if tables.samples is not None:
-        for line, row in tables.samples.rows:
+    if (samples := tables.samples) is not None:
+        for line, row in samples.rows:
             if row.role == "patient" and row.subject:
-                yield _Said(tables.samples, line, "collected_at", row.subject, row.collected_at, row.timepoint)
-    if tables.hematology is not None:
-        for line, count in tables.hematology.rows:
-            yield _Said(tables.hematology, line, "collected_at", count.subject, count.collected_at, count.timepoint)
+                yield _Said(samples, line, "collected_at", row.subject, row.collected_at, row.timepoint)
+    if (table := tables.hematology) is not None:
+        drawn = [_Said(table, n, "collected_at", c.subject, c.collected_at, c.timepoint) for n, c in table.rows]
+        yield from _and_unread(drawn, table, "collected_at")
 
 
 def _doses(tables: Tables) -> Iterator[_Said]:
-    if tables.doses is not None:
-        for line, dose in tables.doses.rows:
-            yield _Said(tables.doses, line, "given_at", dose.subject, dose.given_at)
+    if (table := tables.doses) is not None:
+        given = [_Said(table, line, "given_at", dose.subject, dose.given_at) for line, dose in table.rows]
+        yield from _and_unread(given, table, "given_at")
 
 
 def _happened(tables: Tables) -> Iterator[_Said]:
-    if tables.events is not None:
-        for line, event in tables.events.rows:
-            yield _Said(tables.events, line, "date", event.subject, event.date)
+    if (table := tables.events) is not None:
+        happened = [_Said(table, line, "date", event.subject, event.date) for line, event in table.rows]
+        yield from _and_unread(happened, table, "date")
+
+
+def _and_unread(
+    said: Iterable[_Said], table: Table[Dose] | Table[Hematology] | Table[ClinicalEvent], column: str
+) -> list[_Said]:
+    """Add the rows that could not be read for another cell, in the order of lines: whom they are about is known."""
+    unread = [
+        _Said(table, row.line, column, subject, None) for row in table.unread if (subject := row.cells.get("subject"))
+    ]
+    return sorted([*said, *unread], key=lambda fact: fact.line)
 
 
 def _check_subjects(subjects: Table[Subject], said: Iterable[_Said]) -> None:
@@ -114,6 +132,45 @@ def _check_subjects(subjects: Table[Subject], said: Iterable[_Said]) -> None:
             told.add(who)
             found = f"{fact.moment.isoformat()}, while {subjects.at(line)} says {fact.subject!r} was born in {born}"
             fact.problem(fact.column, found, expected="a date in their life", do="correct one of them")
+
+
+def _check_without_subjects(tables: Tables, said: Iterable[_Said]) -> None:
+    """Where no sheet says who takes part, those do of whom there is a tube: see that no other sheet names another.
+
+    Tubes of somebody who was never dosed may be of a screening, so that is only told.
+    """
+    samples = tables.samples
+    if samples is None or not (known := _patients(samples)):
+        return
+    told: set[tuple[str, str]] = set()
+    for fact in said:
+        who = (fact.table.sheet.place.name, fact.subject)
+        if fact.table is samples or fact.subject in known or who in told:
+            continue
+        told.add(who)
+        found = f"{fact.subject!r}, of whom {samples.sheet.place.name} has no tube"
+        do = f"correct it, or say in a sheet 'subjects' who takes part.{_alike(fact.subject, known)}"
+        fact.problem("subject", found, expected="a subject of the trial", do=do)
+    dosed = {dose.subject for dose in _doses(tables)}
+    for subject, line in known.items() if dosed else ():
+        if subject not in dosed:
+            text = f"{subject!r} has no dose, and no sheet 'subjects' says who takes part"
+            samples.problems.remark(line, "subject", text)
+
+
+def _patients(samples: Table[SampleRow]) -> dict[str, int]:
+    """Subjects of the patient tubes with their first line; notes those that are spelt in two ways."""
+    lines: dict[str, int] = {}
+    first: dict[str, tuple[int, str]] = {}
+    for line, row in samples.rows:
+        if row.role != "patient" or not row.subject or row.subject in lines:
+            continue
+        lines[row.subject] = line
+        other, name = first.setdefault(row.subject.casefold(), (line, row.subject))
+        if name != row.subject:
+            found = f"{row.subject!r}, where line {other} has {name!r}"
+            samples.problems.add(line, "subject", found, expected="one spelling of a subject", do="write it in one way")
+    return lines
 
 
 def _alike(subject: str, known: Iterable[str]) -> str:
@@ -216,26 +273,6 @@ def _check_sides(
                 f"drawn on the day of a dose ({where}), and nothing tells on which side of it: it is taken as after, "
                 "and never as baseline; give the times of both, or the timepoint"
             )
-
-
-def _check_beads(samples: Table[SampleRow]) -> None:
-    """See that a lot of beads has one count, which is printed for the lot; say which beads count nothing."""
-    useless = [line for line, row in samples.rows if row.beads_per_tube is not None and row.specimen_volume is None]
-    if useless:
-        more = f" (and {len(useless) - 1} more)" if len(useless) > 1 else ""
-        text = f"beads without a specimen_volume give no concentration{more}"
-        samples.problems.remark(useless[0], "beads_per_tube", text)
-    for column in ("beads_per_tube", "bead_cv"):
-        first: dict[str, tuple[int, float]] = {}
-        for line, row in samples.rows:
-            value = getattr(row, column)
-            if not row.bead_lot or value is None:
-                continue
-            other, said = first.setdefault(row.bead_lot, (line, value))
-            if said != value:
-                found = f"{value:.10g} for lot {row.bead_lot!r}, where line {other} has {said:.10g}"
-                do = "the same lot has the same count: correct the number or the lot"
-                samples.problems.add(line, column, found, expected=f"one {column} for a lot", do=do)
 
 
 def _check_counts(hematology: Table[Hematology], zone: ZoneInfo) -> None:

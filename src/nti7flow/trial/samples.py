@@ -40,6 +40,8 @@ _ROLES = ("patient", "control", "unstained")
 _FORBIDDEN = frozenset("/\\")
 # Nothing can be counted against fewer; 49.87 is what is left of "49,870".
 _FEWEST_BEADS = 100
+# Makers count their lots ten times better. A haematology count of a few cells may truly be this uncertain.
+_UNUSUAL_BEAD_CV = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +170,10 @@ def _sample(sheet: Sheet, row: SheetRow) -> SampleRow:
         acquired_at=moment(sheet, row, "acquired_at"),
         specimen_volume=specimen_volume,
         specimen_volume_unit=specimen_volume_unit,
-        dilution=number(sheet, row, "dilution", above=0),
+        dilution=number(sheet, row, "dilution", at_least=1, do="write the factor: one part in two is 2"),
         bead_lot=row.cells.get("bead_lot") or None,
         beads_per_tube=number(sheet, row, "beads_per_tube", at_least=_FEWEST_BEADS),
-        bead_cv=fraction(sheet, row, "bead_cv"),
+        bead_cv=fraction(sheet, row, "bead_cv", unusual=_UNUSUAL_BEAD_CV),
         acquired_volume=acquired_volume,
         acquired_volume_unit=acquired_volume_unit,
         note=row.cells.get("note", ""),

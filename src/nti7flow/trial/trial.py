@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 from nti7flow.errors import ConfigError, did_you_mean
+from nti7flow.trial.bead_lots import with_lot_numbers
 from nti7flow.trial.checks import Tables, check_trial
 from nti7flow.trial.clinical_events import EVENTS, ClinicalEvent
 from nti7flow.trial.doses import DOSES, Dose
@@ -36,7 +37,7 @@ class Trial:
     Attributes
     ----------
     samples, subjects, doses, hematology, events, reagents : tuple of rows
-        Each in the order of its sheet.
+        Each in the order of its sheet. In ``samples``, what one row says of a lot of beads is said of all its rows.
     specimens : tuple of Specimen
         Blood draws of the patient tubes, by subject and time.
     time_zone : str
@@ -68,7 +69,12 @@ class Trial:
         return tuple(sorted((dose for dose in self.doses if dose.subject == subject), key=lambda dose: dose.dose))
 
 
-def read_trial(sheets: Mapping[str, Path | str], *, time_zone: str = "UTC") -> Trial:
+def read_trial(
+    sheets: Mapping[str, Path | str],
+    *,
+    time_zone: str = "UTC",
+    check_samples: Callable[[Table[SampleRow]], None] | None = None,
+) -> Trial:
     """Read all sheets of a trial and check them against each other.
 
     Parameters
@@ -78,6 +84,8 @@ def read_trial(sheets: Mapping[str, Path | str], *, time_zone: str = "UTC") -> T
         Excel workbook as ``trial.xlsx`` or ``trial.xlsx#worksheet``.
     time_zone : str
         IANA name of where the patients are, like ``America/New_York``: times without an offset are local there.
+    check_samples : callable, optional
+        What the tubes must be for whoever reads the sheets: notes what is wrong in ``problems`` of the table.
 
     Returns
     -------
@@ -103,11 +111,13 @@ def read_trial(sheets: Mapping[str, Path | str], *, time_zone: str = "UTC") -> T
         _table(EVENTS, sheets, listing),
         _table(REAGENTS, sheets, listing),
     )
-    check_trial(tables, zone)
+    check_trial(tables, zone, subjects_named="subjects" in sheets)
+    if check_samples is not None and tables.samples is not None:
+        check_samples(tables.samples)
     listing.raise_if_any()
     assert zone is not None  # else it was raised
     listing.log_remarks()
-    samples = _rows(tables.samples)
+    samples = with_lot_numbers(_rows(tables.samples))
     return Trial(
         samples=samples,
         subjects=_rows(tables.subjects),
