@@ -94,7 +94,7 @@ def test_every_mistake_is_told_with_its_line(read):
     assert found.pop("counting.method")[1].startswith("Input should be 'auto', 'beads', 'volumetric' or 'dual_platf")
     assert found.pop("acceptance.minimum_events.CD4")[0] == 19
     assert found == {
-        "counting.level": (7, "Input should be less than 1; found 95."),
+        "counting.level": (7, "Input should be less than or equal to 0.9999; found 95."),
         "counting.bead_cvs": (8, "no such key. Did you mean 'bead_cv'?"),
         "counting.lloq_events": (9, "Input should be greater than or equal to 0; found -1."),
         "counting.hematology_hours": (10, "Input should be a finite number; found inf."),
