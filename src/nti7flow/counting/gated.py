@@ -27,6 +27,7 @@ class CountRow:
     severity: Severity
     gating_sd: float = 0.0
     background: float = 0.0
+    n_total: int | None = None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> CountRow:
@@ -43,6 +44,7 @@ class CountRow:
             row["severity"],
             row.get("gating_sd") or 0.0,
             row.get("background") or 0.0,
+            row.get("n_total"),
         )
 
     @property

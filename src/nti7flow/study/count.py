@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nti7flow._version import __version__
-from nti7flow.counting.acceptance import Acceptance, accept
+from nti7flow.counting.acceptance import Acceptance, accept, see_together
 from nti7flow.counting.acceptance_limits import AcceptanceLimits
 from nti7flow.counting.blanks import blank_rates, with_blanks
 from nti7flow.counting.gated import CheckRow, CountRow, GatedSample
@@ -155,9 +155,11 @@ def count(run: Run, study: OpenStudy | None, *, done: Callable[[str], None] = la
         results.append(count_specimen(specimen, together, alc, settings))
         done(specimen)
     sexes = {subject.subject: subject.sex for subject in trial.subjects}
+    flagged = flag_method_changes(results)
+    seen = see_together(flagged)
     accepted = [
-        accept(result, limits, sex=sexes.get(result.subject or ""), zone=trial.zone)
-        for result in flag_method_changes(results)
+        accept(result, limits, sex=sexes.get(result.subject or ""), zone=trial.zone, together=seen)
+        for result in flagged
     ]
     recipe = {
         "gating": run.step()["recipe_sha256"],

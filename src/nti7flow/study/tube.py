@@ -15,6 +15,7 @@ from nti7flow.counting.background import estimate_background
 from nti7flow.counting.checks import check_acquisition, check_sample, judge_notes, quality_flags, sample_flags
 from nti7flow.counting.doublets import check_doublets
 from nti7flow.counting.fractions import Count, count_populations
+from nti7flow.counting.lineages import check_lineages
 from nti7flow.counting.plausibility import check_plausible, plausibility_flags
 from nti7flow.counting.stored import StoredCount, check_stored, compare_counts, flag_counts, total_flags
 from nti7flow.counting.volume import check_volume
@@ -303,13 +304,15 @@ def judge(
         **plausibility_flags([*plausible, *(check for check in doublets if check.severity)]),
     }
     flagged = flag_counts(counts, compared, flags)
+    left_out = setting_of(tube).left_out
     checks = [
-        *check_sample(sample, matrix, flagged, notes, left_out=setting_of(tube).left_out),
+        *check_sample(sample, matrix, flagged, notes, left_out=left_out),
         *check_stored(compared),
         *check_acquisition(quality),
         *plausible,
         *doublets,
         *check_volume(sample.keywords),
+        *(check_lineages(sample, strategy, members) if left_out is None else ()),
     ]
     return GatedTube(
         tube=tube,
