@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from nti7flow.counting.findings import Finding, advised, said
-from nti7flow.counting.gated import VOLUME, GatedSample
+from nti7flow.counting.gated import GatedSample
 from nti7flow.counting.reference import Reference
 from nti7flow.counting.specimens import SpecimenResult
+from nti7flow.counting.volume import VOLUME
 from nti7flow.gating.strategy import Severity
 
 #: Specimens of a lot, or tubes beside one, that a median needs.

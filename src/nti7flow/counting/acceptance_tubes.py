@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from nti7flow.counting.acceptance_limits import AcceptanceLimits
+from nti7flow.counting.doublets import DOUBLETS
 from nti7flow.counting.findings import Finding, advised, at_most, exceeds, said, share_at_most
-from nti7flow.counting.gated import DOUBLETS, GatedSample
+from nti7flow.counting.gated import GatedSample
 from nti7flow.counting.lineages import OVERLAP_B, OVERLAP_NK, RECOVERY
 from nti7flow.counting.specimens import LEAST_BEADS
 from nti7flow.gating.strategy import SEVERITY, SEVERITY_ORDER, Severity
