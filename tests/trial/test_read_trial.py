@@ -176,6 +176,23 @@ def test_without_subjects_those_take_part_of_whom_there_is_a_tube(tmp_path):
     ]
 
 
+def test_a_sheet_of_subjects_that_cannot_be_opened_is_one_problem(tmp_path):
+    sheets = write_sheets(tmp_path, samples="file,subject\na.fcs,P1", doses="subject,dose,given_at\nP2,1,2026-02-16")
+    with pytest.raises(ConfigError) as caught:
+        read_trial(sheets | {"subjects": tmp_path / "nowhere.csv"})
+    (problem,) = str(caught.value).splitlines()
+    assert problem.startswith(f"{tmp_path / 'nowhere.csv'}: no such sheet")
+
+
+def test_somebody_who_was_never_dosed_may_be_screened(tmp_path):
+    sheets = dict(samples="file,subject\na.fcs,P1\nb.fcs,P2\nc.fcs,P2", doses="subject,dose,given_at\nP1,1,2026-02-16")
+    assert read_trial(write_sheets(tmp_path, **sheets)).remarks == (
+        "samples.csv:3 subject: 'P2' has no dose, and no sheet 'subjects' says who takes part.",
+    )
+    known = write_sheets(tmp_path, **sheets, subjects="subject\nP1\nP2\nP3")
+    assert read_trial(known).remarks == ()
+
+
 def test_one_specimen_is_one_draw_of_one_person(places):
     samples = """file,specimen,subject,collected_at,timepoint,role
                  a.fcs,D1,P1,2026-02-10,pre-dose,patient
