@@ -159,6 +159,35 @@ def test_beads_are_missed_where_the_sheet_names_them(folder, count, row, missing
     assert checks == ((wanted,) if missing else ())
 
 
+def counted(population, n_events, n_total=30_000, status="ok"):
+    return Count(population, "", f"/{population}", "root", n_events, 9, n_total, None, None, status, (), "info")
+
+
+@pytest.mark.parametrize(
+    ("counts", "left_out", "flags"),
+    [
+        ([counted("lymphocytes", 0, status="borrowed")], None, {"lymphocytes_missing"}),
+        ([counted("lymphocytes", 19)], None, {"lymphocytes_missing"}),
+        ([counted("lymphocytes", 20)], None, set()),
+        ([counted("lymphocytes", None, status="failed")], None, set()),  # said by its status
+        ([counted("lymphocytes", 5, n_total=900)], None, set()),  # too few events is another check
+        ([counted("lymphocytes", 0)], "unstained", set()),
+        ([counted("lymphocytes", 0)], "CD45", set()),
+    ],
+)
+def test_a_tube_full_of_events_without_lymphocytes_is_never_just_told(folder, counts, left_out, flags):
+    sample, members = toy(folder / "toy.fcs", CELLS)
+    checks = check_plausible(sample, MATRIX, members, counts, None, left_out=left_out)
+    assert plausibility_flags(checks) == dict.fromkeys(flags, "review")
+
+
+@pytest.mark.parametrize(("of_cd8", "flags"), [("absent", {"t_subsets_missing"}), ("ok", set())])
+def test_blood_in_which_every_t_subset_is_absent_is_for_review(folder, of_cd8, flags):
+    sample, members = toy(folder / "toy.fcs", CELLS)
+    counts = [counted("lymphocytes", 500), counted("cd4_t", 1, status="absent"), counted("cd8_t", 2, status=of_cd8)]
+    assert plausibility_flags(check_plausible(sample, MATRIX, members, counts, None)) == dict.fromkeys(flags, "review")
+
+
 def test_populations_of_other_names_are_not_looked_at(folder):
     sample, _ = toy(folder / "toy.fcs", CELLS)
     assert check_plausible(sample, NONE, Members(sample.n_events), [], None) == ()

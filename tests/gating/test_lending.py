@@ -202,6 +202,22 @@ class TestWhoLends:
         priors = make_priors(owns, places | {"empty": Place(batch="b")}, ("batch",))
         assert priors["empty"].placement == Placement(lower=0.51)
 
+    def test_a_visit_that_is_an_outlier_says_nothing_of_one_without_a_gate(self):
+        """A screening tube 0.4 beyond its batch: a later visit without a gate of its own would be gated by it alone."""
+        rng = np.random.default_rng(3)
+        people = {f"{person}{visit}": rng.normal(0.5, 0.02) for person in range(8) for visit in range(3)}
+        shift = {f"{person}{visit}": 0.05 * (person % 2) for person in range(8) for visit in range(3)}
+        owns = {name: threshold(value + shift[name], 0.005) for name, value in people.items()}
+        places = {name: Place("b", name[0], float(name[1])) for name in owns}
+        owns["x0"] = threshold(0.9, 0.005)
+        places |= {"x0": Place("b", "x", 0.0), "x1": Place("b", "x", 1.0)}
+        priors = make_priors(owns, places, ("batch", "subject"))
+        of_batch = make_priors(owns, places, ("batch",))["x1"]
+        assert (priors["x1"].placement, priors["x1"].source) == (of_batch.placement, "batch")
+        # With a gate of its own it is told how far it is from what the visit said, and keeps it.
+        own = make_priors(owns | {"x1": threshold(0.5, 0.005)}, places, ("batch", "subject"))["x1"]
+        assert own.source == "batch and subject"
+
     def test_of_gates_of_different_kinds_those_of_most_tubes_lend(self):
         owns, places = batch_of([0.50, 0.51, 0.52])
         alone = make_priors(owns, places, ("batch",))

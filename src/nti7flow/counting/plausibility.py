@@ -36,6 +36,8 @@ CD8_SHARE, CD8_TO_CD4 = 0.08, 1.25
 SATURATED_SHARE, SATURATED_MOST = 0.10, 0.50
 #: Fewer events than this, where a thousand are wanted, are no beads: a doublet here and there is as bright.
 LEAST_BEADS = 20
+#: Blood in which fewer lymphocytes than this are found among so many events is no blood, or the gate missed them.
+LEAST_LYMPHOCYTES, AMONG_EVENTS = 20, 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ def check_plausible(
     row: SampleRow | None,
     *,
     not_light: Collection[str] = (),
+    left_out: str | None = None,
 ) -> tuple[Check, ...]:
     """Check a gated tube; what is not amiss is not told.
 
@@ -86,9 +89,12 @@ def check_plausible(
         Its line of the sample sheet.
     not_light : collection of str
         Detectors whose values have been through a display, where a tenth of the light is no tenth of the scale.
+    left_out : str, optional
+        Marker that the tube was stained without, or ``unstained``: its lymphocytes are not looked for.
     """
     light = Light(sample, spillover, members, frozenset(not_light))
-    return (*_beads(counts, row), *_saturated(light), *_off_zero(light), *_exchanged(light))
+    missing = _missing(counts) if left_out is None else ()
+    return (*_beads(counts, row), *missing, *_saturated(light), *_off_zero(light), *_exchanged(light))
 
 
 def plausibility_flags(checks: Sequence[Check]) -> dict[str, Severity]:
@@ -151,6 +157,20 @@ def _beads(counts: Sequence[Count], row: SampleRow | None) -> Iterator[Check]:
     found = next((count for count in counts if count.population == "beads"), None)
     if found is not None and found.status != "not_in_panel" and (found.n_events or 0) < LEAST_BEADS:
         yield Check("beads_missing though the sheet names them", found.n_events or 0, LEAST_BEADS, "invalid")
+
+
+def _missing(counts: Sequence[Count]) -> Iterator[Check]:
+    """Yield lymphocytes, or T cells, that no gate found in a tube full of events: in any blood there are some."""
+    found = {count.population: count for count in counts}
+    lymphocytes = found.get("lymphocytes")
+    if lymphocytes is None or lymphocytes.n_events is None or lymphocytes.n_total < AMONG_EVENTS:
+        return
+    if lymphocytes.n_events < LEAST_LYMPHOCYTES:
+        text = f"lymphocytes_missing events, in a tube of {lymphocytes.n_total}"
+        yield Check(text, lymphocytes.n_events, LEAST_LYMPHOCYTES, "review")
+    subsets = [found[name] for name in ("cd4_t", "cd8_t") if name in found]
+    if len(subsets) == 2 and all(count.status == "absent" for count in subsets):
+        yield Check("t_subsets_missing neither cd4_t nor cd8_t", sum(c.n_events or 0 for c in subsets), None, "review")
 
 
 def _saturated(light: Light) -> Iterator[Check]:

@@ -161,7 +161,7 @@ def shrink(own: Own | None, prior: Prior) -> Shrunk:
         return Shrunk(prior.placement, prior.spread * math.sqrt(1 + 1 / prior.n_lenders), 0.0, math.nan)
     between, within = prior.spread**2, own.spread**2
     offset = own.vector - middle
-    distance = float(np.sqrt(np.mean(offset**2) / (between + within)))
+    distance = _distance(offset, own, prior)
     if distance > FAR:
         return Shrunk(own.placement, own.spread, 1.0, distance)
     weight = between / (between + within)
@@ -180,7 +180,8 @@ def make_priors(owns: Mapping[str, Own], places: Mapping[str, Place], lenders: S
         Every tube of the template, in any order.
     lenders : sequence of {"batch", "subject"}
         ``subject`` adds what earlier visits say. They are compared by how far they lay from the middles of their own
-        batches: lots and settings differ between batches.
+        batches: lots and settings differ between batches. Those that were outliers in their batch say nothing of a tube
+        that has no gate of its own.
 
     Returns
     -------
@@ -201,7 +202,18 @@ def make_priors(owns: Mapping[str, Own], places: Mapping[str, Place], lenders: S
         return priors
     off = {name: own.vector - priors[name].vector for name, own in lent.items()}
     share = _subject_share(off, lent, places)
-    return {name: _with_visits(prior, _before(name, off, places), share) for name, prior in priors.items()}
+    # A visit with another gain or matrix is far from its own batch, and says nothing of the person's others. A gate of
+    # their own holds against it; without one they would be gated by it alone.
+    alike = {name: vector for name, vector in off.items() if _distance(vector, lent[name], priors[name]) <= FAR}
+    return {
+        name: _with_visits(prior, _before(name, off if name in owns else alike, places), share)
+        for name, prior in priors.items()
+    }
+
+
+def _distance(offset: Floats, own: Own, prior: Prior) -> float:
+    """How far a gate is from where the others expect it, in standard deviations."""
+    return float(np.sqrt(np.mean(offset**2) / (prior.spread**2 + own.spread**2)))
 
 
 def _of_one_kind(owns: Mapping[str, Own]) -> dict[str, Own]:

@@ -294,7 +294,10 @@ def judge(
     counts = count_populations(strategy, members)
     compared = compare_counts(counts, sample.n_events, stored or {})
     not_light = _display_values(strategy, sample)
-    plausible = check_plausible(sample, strategy.spillover, members, counts, tube.row, not_light=not_light)
+    left_out = setting_of(tube).left_out
+    plausible = check_plausible(
+        sample, strategy.spillover, members, counts, tube.row, not_light=not_light, left_out=left_out
+    )
     share = (limits or QualityLimits()).doublets
     doublets = tuple(check_doublets(sample, strategy.spillover, members, counts, limit=share, not_light=not_light))
     flags = {
