@@ -11,7 +11,7 @@ from toys import counts_of, resolve, toy_sample, toy_template
 
 from nti7flow.gating.dimensions import Dimension
 from nti7flow.gating.gates import BooleanGate, PolygonGate, RectangleGate
-from nti7flow.gating.sensitivity import gating_sd, widened
+from nti7flow.gating.sensitivity import PLACEMENT, gating_sd, widened
 from nti7flow.gating.strategy import Members, apply_gate
 from nti7flow.gating.values import DisplayValues
 
@@ -115,6 +115,37 @@ class TestByHand:
             toy_template(tmp_path, text), toy_sample(tmp_path / "t.fcs", CD3=np.full(9, 50.0), CD4=np.full(9, 700.0))
         )
         assert ours(gated, {"t": 0.1}) == {}
+
+
+class TestPlacement:
+    """What two people would do otherwise is in the standard deviation of a count, and not in its flag."""
+
+    TEXT = """
+    - {id: t, label: T, gate: {method: density_valley@1, dims: [CD3], borrow: [batch]}}
+    - {id: raw, label: Raw, gate: {method: density_valley@1, dims: [CD4], raw: true}}
+    - {id: low, label: Low, gate: {method: density_valley@1, dims: [SSC]}}
+    """
+
+    @staticmethod
+    def tube(folder):
+        rng = np.random.default_rng(0)
+        two = np.concatenate([rng.normal(200, 90, 3000), rng.normal(700, 90, 2000)])
+        return toy_sample(folder / "t.fcs", CD3=two, CD4=two, SSC=two)
+
+    def test_it_adds_to_gates_on_compensated_markers(self, tmp_path):
+        gated = resolve(toy_template(tmp_path, self.TEXT), self.tube(tmp_path))
+        own = {fit.population: fit.threshold_spread for fit in gated.fits}
+        assert set(own) == {"t", "raw", "low"}
+        wanted = ours(gated, {**own, "t": math.hypot(own["t"], PLACEMENT)})
+        assert gated.gating_sd == wanted
+        assert wanted["t"] > ours(gated, own)["t"]
+
+    def test_the_flag_is_about_the_data(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("nti7flow.gating.resolve.PLACEMENT", 0.2)
+        gated = resolve(toy_template(tmp_path, self.TEXT), self.tube(tmp_path))
+        count = counts_of(gated)["t"]
+        assert gated.gating_sd["t"] > 0.1 * count.n_events
+        assert count.flags == ()
 
 
 AXES = tuple(Dimension(name, name, False, None) for name in ("X", "Y"))

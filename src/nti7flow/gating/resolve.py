@@ -33,7 +33,7 @@ from nti7flow.gating.scales import (
     raw_dimensions,
     second_choices,
 )
-from nti7flow.gating.sensitivity import gating_sd
+from nti7flow.gating.sensitivity import PLACEMENT, gating_sd
 from nti7flow.gating.specs import (
     BooleanSpec,
     FittedSpec,
@@ -136,14 +136,31 @@ class Resolution:
 
         A step on the way has no count that anybody reads: what its gate does to those that rest on it is theirs to say.
         Where gates lean on those of other samples that is how they are judged: they may waver where it does not matter.
+        The flag is about what these data leave open; what is told of a count has in it where others would place gates.
         """
         spreads = {fit.population: fit.threshold_spread for fit in self.fits}
-        self.gating_sd = gating_sd(self.values, self.populations.values(), self.members, spreads)
-        for name, sd in self.gating_sd.items() if self.template.lenders else ():
+        wider = {name: math.hypot(spread, self._opinion(name)) for name, spread in spreads.items()}
+        populations = list(self.populations.values())
+        self.gating_sd = gating_sd(self.values, populations, self.members, wider)
+        own = gating_sd(self.values, populations, self.members, spreads) if self.template.lenders else {}
+        for name, sd in own.items():
             rows = self.members.rows(name)
             if rows is not None and sd > allowance(len(rows)) and not self.template.population(name).helper:
                 population = self.populations[name]
                 self.populations[name] = replace(population, flags=(*population.flags, "gating_uncertain"))
+
+    def _opinion(self, name: str) -> float:
+        """How far apart two people would place a gate on a marker.
+
+        Whether two cells passed together, and what a bead is, is asked of pulses and of raw light: no matter of degree.
+        """
+        gate, placed = self.template.population(name).gate, self.populations[name].gate
+        if not isinstance(gate, FittedSpec) or gate.raw or not isinstance(placed, RectangleGate | PolygonGate):
+            return 0.0
+        roles = {
+            self.sample.panel.detector(axis.detector).role for axis in placed.dimensions if isinstance(axis, Dimension)
+        }
+        return PLACEMENT if "fluorescence" in roles else 0.0
 
     def strategy(self) -> GatingStrategy:
         """Return the concrete gates found so far."""
