@@ -12,8 +12,8 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from nti7flow.counting.acceptance_limits import AcceptanceLimits
-from nti7flow.counting.acceptance_lots import Together, check_lot, see_together
 from nti7flow.counting.acceptance_specimens import check_specimen
+from nti7flow.counting.acceptance_together import Together, check_lot, see_together
 from nti7flow.counting.acceptance_tubes import check_tube
 from nti7flow.counting.findings import Acceptance, Finding
 from nti7flow.counting.gated import GatedSample
@@ -45,7 +45,8 @@ def accept(
     zone : ZoneInfo
         Time zone of the study, for the age of the specimen.
     together : Together, optional
-        What the specimens of the study say together (`see_together`); without it bead lots are not judged.
+        What the specimens of the study say together (`see_together`); without it bead lots are not judged, nor what is
+        usual for the subject.
 
     Returns
     -------
@@ -61,8 +62,9 @@ def accept(
 def _findings(
     result: SpecimenResult, limits: AcceptanceLimits, sex: str | None, zone: ZoneInfo, together: Together
 ) -> Iterator[Finding]:
+    usual = together.apart.get(result.specimen)
     for tube in result.tubes:
-        yield from check_tube(tube, limits, counted_by_beads=_by_beads(result, tube))
+        yield from check_tube(tube, limits, counted_by_beads=_by_beads(result, tube), usual_apart=usual)
     yield from check_lot(result, together)
     yield from check_specimen(result, limits, sex=sex, zone=zone)
 

@@ -1,4 +1,4 @@
-"""What only the specimens of a study together show of the beads: a lot, or a tube, whose beads do not add up."""
+"""What only the specimens of a study together show: beads of a lot, or a tube, that do not add up; what is usual."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+from nti7flow.counting.acceptance_tubes import subsets_apart
 from nti7flow.counting.findings import Finding, advised, said
 from nti7flow.counting.gated import GatedSample
 from nti7flow.counting.reference import Reference
@@ -14,8 +15,8 @@ from nti7flow.counting.specimens import SpecimenResult
 from nti7flow.counting.volume import VOLUME
 from nti7flow.gating.strategy import Severity
 
-#: Specimens of a lot, or tubes beside one, that a median needs.
-LEAST = 4
+#: Specimens of a lot, or tubes beside one, that a median needs; and other specimens of a subject.
+LEAST, LEAST_OF_SUBJECT = 4, 3
 #: A lot is for review where its median is off by more than this fold, and by more standard deviations of its own error
 #: and of what the maker states for the lot.
 LOT_FOLD, LOT_SD = 1.10, 3.5
@@ -49,11 +50,15 @@ class Together:
     densities : Mapping of str to tuple of float
         By sample, beads per microlitre acquired and bead put in, over the median of the other tubes of the panel and
         volume of specimen, and the standard deviation of its logarithm.
+    apart : Mapping of str to float
+        By specimen, T cells that are neither CD4 nor CD8 T cells, % of lymphocytes: median of the other specimens of
+        the subject, where they are enough.
     """
 
     lots: Mapping[str, Lot] = field(default_factory=dict)
     elsewhere: Mapping[str, float] = field(default_factory=dict)
     densities: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    apart: Mapping[str, float] = field(default_factory=dict)
 
 
 def see_together(results: Sequence[SpecimenResult]) -> Together:
@@ -75,7 +80,7 @@ def see_together(results: Sequence[SpecimenResult]) -> Together:
         others = [value for name, each in ratios.items() if name != lot for value, _ in each]
         if len(others) >= LEAST:
             elsewhere[lot] = math.exp(median(others))
-    return Together(lots, elsewhere, _densities(results))
+    return Together(lots, elsewhere, _densities(results), _apart(results))
 
 
 def check_lot(result: SpecimenResult, together: Together) -> Iterator[Finding]:
@@ -168,6 +173,22 @@ def _densities(results: Sequence[SpecimenResult]) -> dict[str, tuple[float, floa
                 middle, spread = _middle(others)
                 densities[sample] = (math.exp(value - middle), max(sd, spread))
     return densities
+
+
+def _apart(results: Sequence[SpecimenResult]) -> dict[str, float]:
+    """Return what is usual in the other specimens of each subject."""
+    by_subject: dict[str, dict[str, float]] = {}
+    for result in results:
+        shares = [100 * n / of for n, of in filter(None, map(subsets_apart, result.tubes))]
+        if result.subject is not None and shares:
+            by_subject.setdefault(result.subject, {})[result.specimen] = median(shares)
+    usual = {}
+    for specimens in by_subject.values():
+        for specimen in specimens:
+            others = [share for name, share in specimens.items() if name != specimen]
+            if len(others) >= LEAST_OF_SUBJECT:
+                usual[specimen] = median(others)
+    return usual
 
 
 def _bead_density(tube: GatedSample, reference: Reference) -> tuple[float, float] | None:
