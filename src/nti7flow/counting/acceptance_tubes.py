@@ -10,12 +10,11 @@ from nti7flow.counting.acceptance_limits import AcceptanceLimits
 from nti7flow.counting.findings import Finding, advised, exceeds, said, share_at_most
 from nti7flow.counting.gated import GatedSample
 from nti7flow.counting.lineages import OVERLAP_B, OVERLAP_NK, RECOVERY
+from nti7flow.counting.purity import lineage_events
 from nti7flow.gating.strategy import Severity
 
 #: Fewer lymphocytes than this are for review: the blood of a trial has more, and a gate beside them has next to none.
 LEAST_LYMPHOCYTES = 25
-#: Lineages of lymphocytes; with disjoint gates what is in none of them is unassigned.
-LINEAGES = ("t_cells", "b_cells", "nk_cells")
 
 
 def check_tube(
@@ -90,12 +89,6 @@ def _lineages(tube: GatedSample, limits: AcceptanceLimits) -> Iterator[Finding]:
         )
         value, mark = 100 * n_known / n_lymphocytes, frozenset({"lymphocytes"})
         yield Finding("purity", value, 100 - limit, severity, text, population="lymphocytes", marks=mark)
-
-
-def lineage_events(tube: GatedSample) -> int | None:
-    """Return the T, B and NK cells of a tube; None where one of them has no count."""
-    found = [tube.n_events(name) for name in LINEAGES]
-    return None if any(n is None for n in found) else sum(n for n in found if n is not None)
 
 
 def _overlaps(tube: GatedSample, limits: AcceptanceLimits) -> Iterator[Finding]:

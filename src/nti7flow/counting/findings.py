@@ -118,7 +118,9 @@ def exceeds(n: int, of: int, share: float) -> bool:
 
 def said(number: float) -> str:
     """Return a number as people write it: three digits, and no exponent."""
-    return f"{number:,.0f}" if abs(number) >= 999.5 else f"{number:.3g}" if abs(number) >= 1e-3 else f"{number:.1g}"
+    if 0 < number < 1e-3:
+        return "less than 0.001"
+    return f"{number:,.0f}" if abs(number) >= 999.5 else f"{number:.3g}"
 
 
 def advised(found: str, severity: Severity, advice: str) -> str:

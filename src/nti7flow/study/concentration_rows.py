@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nti7flow.counting.concentration import Concentration
+from nti7flow.counting.purity import corrected_percent
 from nti7flow.counting.ratio import cd4_cd8_ratio
 from nti7flow.counting.settings import CountingSettings
 from nti7flow.counting.specimens import SpecimenResult
@@ -35,6 +36,7 @@ def concentration_rows(result: SpecimenResult) -> Iterator[dict[str, Any]]:
             "n_events": found.n_events,
             "n_beads": int(reference.amount) if reference is not None and found.method == "beads" else None,
             "percent_lymphocytes": _percent(result, found),
+            "percent_lymphocytes_corrected": corrected_percent(result, name),
             "lob": None if limits is None else found.in_cells_per_ul(limits.blank),
             "lod": None if limits is None else found.in_cells_per_ul(limits.detection),
             "lloq": lloq(found),

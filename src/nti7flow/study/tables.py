@@ -206,6 +206,8 @@ CONCENTRATIONS = Table(
         Column("n_events", "integer", "events", "Events of the population in those tubes."),
         Column("n_beads", "integer", "events", "Bead events in them; empty for other methods."),
         Column("percent_lymphocytes", "number", "%", "Share of the lymphocyte gate."),
+        Column("percent_lymphocytes_corrected", "number", "%", "Share of the T, B and NK cells in that gate: corrected "
+               "for its purity, which concentrations never are; empty where a lineage is not counted."),
         Column("lob", "number", "cells/µL", "Limit of blank: 95 % of tubes without the population show no more."),
         Column("lod", "number", "cells/µL", "Limit of detection: seen above the limit of blank in 95 % of tubes."),
         Column("lloq", "number", "cells/µL", "Lower limit of quantification: known to the CV that is asked for; empty "
