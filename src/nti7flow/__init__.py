@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from nti7flow.interop.gatingml.writer import write_gatingml as write_gatingml
     from nti7flow.interop.strategies import read_strategy as read_strategy
     from nti7flow.simulation.study import simulate_study as simulate_study
+    from nti7flow.study.agreement import compare as compare
     from nti7flow.study.deidentify import deidentify as deidentify
     from nti7flow.study.delivery import check_delivery as check_delivery
     from nti7flow.study.explain import explain as explain
@@ -51,6 +52,7 @@ _PUBLIC = {
     "Spillover": "nti7flow.events.spillover",
     "Workspace": "nti7flow.interop.flowjo.workspace",
     "check_delivery": "nti7flow.study.delivery",
+    "compare": "nti7flow.study.agreement",
     "deidentify": "nti7flow.study.deidentify",
     "draft_template": "nti7flow.gating.draft",
     "explain": "nti7flow.study.explain",

@@ -188,7 +188,7 @@ def test_the_cusum_is_that_of_the_signs_along_the_line():
     steps = np.select([residuals > 1e-9, residuals < -1e-9], [sqrt(below / above), -sqrt(above / below)])
     distance = (y + x / b - a) / sqrt(1 + 1 / b**2)  # as in the paper
     sums = np.cumsum(steps[np.argsort(distance)])
-    assert found.cusum == pytest.approx(np.max(np.abs(sums)) / sqrt(below + 1))
+    assert found.cusum == pytest.approx(np.max(np.abs(sums)) / sqrt((above + below) / 2 + 1))
 
 
 def test_a_bent_relation_is_not_linear():

@@ -9,7 +9,20 @@ import sys
 import typer
 
 from nti7flow._version import __version__
-from nti7flow.cli import check, count, deidentify, explain, export, gate, inspect, qc, replay, simulate, templates
+from nti7flow.cli import (
+    check,
+    compare,
+    count,
+    deidentify,
+    explain,
+    export,
+    gate,
+    inspect,
+    qc,
+    replay,
+    simulate,
+    templates,
+)
 from nti7flow.cli.terminal import complain, log_to_stderr
 from nti7flow.errors import Nti7flowError
 
@@ -29,6 +42,7 @@ app.command("qc", epilog=qc.EPILOG)(qc.qc)
 app.command("gate", epilog=gate.EPILOG)(gate.gate)
 app.command("count", epilog=count.EPILOG)(count.count)
 app.command("explain", epilog=explain.EPILOG)(explain.explain)
+app.command("compare", epilog=compare.EPILOG)(compare.compare)
 app.command("replay", epilog=replay.EPILOG)(replay.replay)
 app.command("inspect", epilog=inspect.EPILOG)(inspect.inspect)
 app.command("export", epilog=export.EPILOG)(export.export)

@@ -9,6 +9,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nti7flow.plot.agreement import Compared as Compared
+    from nti7flow.plot.agreement import agreement_overview as agreement_overview
+    from nti7flow.plot.agreement import agreement_page as agreement_page
     from nti7flow.plot.explore import density as density
     from nti7flow.plot.figure import Picture as Picture
     from nti7flow.plot.figure import save_png as save_png
@@ -16,14 +19,26 @@ if TYPE_CHECKING:
     from nti7flow.plot.tree import gating_tree as gating_tree
 
 _PUBLIC = {
+    "Compared": "nti7flow.plot.agreement",
     "Picture": "nti7flow.plot.figure",
+    "agreement_overview": "nti7flow.plot.agreement",
+    "agreement_page": "nti7flow.plot.agreement",
     "density": "nti7flow.plot.explore",
     "gating_tree": "nti7flow.plot.tree",
     "quality_page": "nti7flow.plot.quality",
     "save_png": "nti7flow.plot.figure",
 }
 
-__all__ = ["Picture", "density", "gating_tree", "quality_page", "save_png"]
+__all__ = [
+    "Compared",
+    "Picture",
+    "agreement_overview",
+    "agreement_page",
+    "density",
+    "gating_tree",
+    "quality_page",
+    "save_png",
+]
 
 
 def __getattr__(name: str) -> Any:
