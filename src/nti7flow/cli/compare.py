@@ -118,9 +118,9 @@ def print_comparison(out: Console, comparison: Comparison) -> None:
     unit = {one.unit for one in comparison.agreements if one.differences is not None}
     if unit:
         out.print(f"[dim]Differences in {' or '.join(sorted(unit))}. Slope and intercept of A over B.[/dim]")
-    for one in comparison.agreements:
-        for note in one.notes:
-            out.print(f"[yellow]{shown(one.label)}[/yellow] {shown(note)}", soft_wrap=True)
+    for note in dict.fromkeys(note for one in comparison.agreements for note in one.notes):
+        about = ", ".join(dict.fromkeys(shown(one.label) for one in comparison.agreements if note in one.notes))
+        out.print(f"[yellow]{about}[/yellow]: {shown(note)}", soft_wrap=True)
     for line in left_out_in_words(comparison):
         out.print(shown(line), soft_wrap=True)
 

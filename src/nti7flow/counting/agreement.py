@@ -256,10 +256,10 @@ def passing_bablok(
     width = float(norm.ppf((1 + level) / 2)) * sqrt(n * (n - 1) * (2 * n + 5) / 18)
     rank = round((n_slopes - width) / 2)  # of the lower end, from 1; the upper end has the same from above
     ends = (rank - 1 + shift, n_slopes - rank + shift)
-    if rank < 1 or ends[1] >= n_slopes or not np.all(np.isfinite(slopes[list(ends)])):
+    if rank < 1 or ends[1] >= n_slopes or not 0 < slopes[ends[0]] <= slopes[ends[1]] < np.inf:
         raise ConfigError(
-            f"the slope has no bounds: {shift} of {n_slopes} slopes between the {n} pairs are below -1; compare "
-            "specimens over a wider range, or more of them."
+            f"the {n} pairs do not rise together firmly enough for a line: its slope may be 0, negative or infinite; "
+            "compare specimens over a wider range, or more of them."
         )
     middle = [(n_slopes - 1) // 2 + shift, n_slopes // 2 + shift]
     slope = Estimate(float(np.mean(slopes[middle])), *(float(slopes[end]) for end in ends))

@@ -120,8 +120,10 @@ def _pair(key: Key, a: Measured | None, b: Measured | None, scale: Scale) -> Pai
         left_out = "only in A" if b is None else "only in B"
     else:
         left_out = "; ".join(f"{one.unfit} in {name}" for one, name in ((a, "A"), (b, "B")) if one.unfit)
-        if not left_out and a.share_of and b.share_of and a.share_of != b.share_of:
-            left_out = f"% of {a.share_of} in A, of {b.share_of} in B"
+        if not left_out and a.of and b.of and a.of != b.of:
+            left_out = (
+                "another tube of that name" if key.quantity == "n_events" else f"% of {a.of} in A, of {b.of} in B"
+            )
     y, x = (None if one is None else one.value for one in (a, b))
     if not left_out and x is not None and y is not None and not has_ratio(np.array([x]), np.array([y]), scale=scale):
         left_out = NO_RATIO
@@ -143,6 +145,7 @@ def _agree(label: str, pairs: Sequence[Pair], scale: Scale, level: float) -> Agr
         line = passing_bablok(x, y, level=level)
     except ConfigError as error:
         notes.append(f"No line: {error}")
+    notes = notes if len(x) else ["No pair can be used."]
     key = pairs[0].key
     return Agreement(key.population, label, key.quantity, tuple(pairs), level, differences, line, tuple(notes))
 

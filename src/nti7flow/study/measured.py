@@ -46,13 +46,13 @@ class Key:
 class Measured:
     """One value; None where it could not be had. ``unfit`` says why it must not be used for a comparison.
 
-    ``share_of`` is the population that it is a percentage of, where that is not the same in every template.
+    ``of`` is what it is of where that need not be the same in two runs: of events the tube, of a share its parent.
     """
 
     value: float | None
     severity: str = ""
     unfit: str = ""
-    share_of: str = ""
+    of: str = ""
 
 
 class RunCounts:
@@ -80,7 +80,7 @@ class RunCounts:
     @cached_property
     def counts(self) -> list[dict[str, Any]]:
         """Rows of the table of counts, without those that a refused tube does not have."""
-        columns = ["sample", "specimen", "population", "label", "parent", "severity"]
+        columns = ["sample", "specimen", "population", "label", "parent", "severity", "sha256", "data_set"]
         values = [quantity for quantity in QUANTITIES if quantity != "cells_per_ul"]
         rows: list[dict[str, Any]] = self.run.arrow("counts").select([*columns, *values]).to_pylist()
         return rows
@@ -145,8 +145,8 @@ class RunCounts:
 def _measured(row: Mapping[str, Any], quantity: Quantity) -> Measured:
     value = row[quantity]
     unfit = "not counted" if value is None else "invalid" if row["severity"] == "invalid" else ""
-    share_of = row["parent"] if quantity == "percent_parent" else ""
-    return Measured(value, row["severity"], unfit, share_of)
+    of = {"n_events": f"{row.get('sha256')}:{row.get('data_set')}", "percent_parent": row.get("parent")}.get(quantity)
+    return Measured(value, row["severity"], unfit, of or "")
 
 
 def read_table(path: Path, ours: RunCounts) -> dict[Key, Measured]:
