@@ -259,7 +259,7 @@ def _differences(picture: Picture, cell: Rect, compared: Compared, heading: str)
 def _beside(axes: Axes, words: Sequence[tuple[float, str]]) -> None:
     """Write at the right of axes what lines are, from above; where lines are close, their words are moved apart."""
     low, high = axes.get_ylim()
-    height = 27.0 / float(axes.bbox.height)  # two lines of text and a gap
+    height = 33.0 / float(axes.bbox.height)  # two lines of text and a gap
     wanted = [(value - low) / (high - low) for value, _ in words]
     middle = min(max(wanted[1], 1.5 * height), 1 - 1.5 * height)
     places = [max(wanted[0], middle + height), middle, min(wanted[2], middle - height)]

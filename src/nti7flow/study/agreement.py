@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nti7flow.counting.agreement import Scale, bland_altman, has_ratio, passing_bablok
-from nti7flow.errors import ConfigError
+from nti7flow.counting.agreement import SCALES, Scale, bland_altman, has_ratio, passing_bablok
+from nti7flow.errors import ConfigError, did_you_mean
 from nti7flow.study.compared import NO_RATIO, Agreement, Comparison, Pair
 from nti7flow.study.measured import USUAL_NAMES, Key, Measured, RunCounts, read_table
 from nti7flow.study.store import Run, open_run
@@ -61,6 +61,7 @@ def compare(
     StoreError
         A run folder cannot be read.
     """
+    _check(quantity, scale, level)
     ours = _run(a)
     table = None if isinstance(b, Run) or not sheet_path(b)[0].is_file() else Path(b)
     theirs, usual = _of_run(_run(b), ours, quantity) if table is None else (_of_table(table, ours, quantity), set())
@@ -73,7 +74,7 @@ def compare(
         for key in mine.keys() | theirs.keys()
         if (key.quantity, key.population) in asked and (not chosen or key.population in chosen)
     ]
-    names = _name(a), _name(b)
+    names = _names(a, b)
     if not any(key in mine and key in theirs for key in keys):
         raise ConfigError(_nothing(names, mine, theirs))
     found: dict[tuple[Quantity, str], list[Pair]] = {}
@@ -84,7 +85,18 @@ def compare(
     return Comparison(*names, tuple(agreements))
 
 
+def _check(quantity: str | None, scale: str, level: float) -> None:
+    """Refuse what the command line cannot ask for."""
+    for name, value, known in (("quantity", quantity or "n_events", QUANTITIES), ("scale", scale, SCALES)):
+        if value not in known:
+            raise ConfigError(f"{name}: found '{value}'; expected {', '.join(known)}.{did_you_mean(value, known)}")
+    if not 0 < level < 1:
+        raise ConfigError(f"level: found {level!r}; expected a number between 0 and 1, like 0.95.")
+
+
 def _run(place: Run | str | Path) -> RunCounts:
+    if not isinstance(place, Run) and not Path(place).exists():
+        raise ConfigError(f"{place}: no such run folder or table; correct the path.")
     return RunCounts(place if isinstance(place, Run) else open_run(place))
 
 
@@ -150,10 +162,10 @@ def _agree(label: str, pairs: Sequence[Pair], scale: Scale, level: float) -> Agr
     return Agreement(key.population, label, key.quantity, tuple(pairs), level, differences, line, tuple(notes))
 
 
-def _name(place: Run | str | Path) -> str:
-    """Name of a run or table for people."""
-    path = place.path if isinstance(place, Run) else Path(place)
-    return path.name or str(path.resolve())
+def _names(*places: Run | str | Path) -> tuple[str, str]:
+    """Names of both for people: their last part, or all of it where that is the same."""
+    a, b = (place.path if isinstance(place, Run) else Path(place) for place in places)
+    return (a.name, b.name) if a.name != b.name and a.name and b.name else (str(a), str(b))
 
 
 def _nothing(names: tuple[str, str], mine: Collection[Key], theirs: Collection[Key]) -> str:

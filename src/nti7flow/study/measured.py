@@ -121,15 +121,22 @@ class RunCounts:
         """Id of a population by its id, its label or its usual name; None where there is none."""
         if name in self.labels:
             return name
-        known = {label.casefold(): population for population, label in self.labels.items()}
-        known |= {p.casefold(): p for p in self.labels}
-        known |= {usual.casefold(): p for usual, p in USUAL_NAMES.items() if p in self.labels}
-        return known.get(" ".join(name.split()).casefold())
+        wanted = " ".join(name.split()).casefold()
+        usual = {usual.casefold(): population for usual, population in USUAL_NAMES.items()}.get(wanted)
+        found = [usual] if usual in self.labels else self._called(wanted)
+        return found[0] if len(found) == 1 else None
 
     def hint(self, name: str) -> str:
-        """Say which population may be meant."""
-        known = [*self.labels, *self.labels.values(), *(u for u, p in USUAL_NAMES.items() if p in self.labels)]
+        """Say which population may be meant by a name that is none."""
+        found = self._called(" ".join(name.split()).casefold())
+        if found:
+            return f" It is the label of {', '.join(found)}."
+        known = [*self.order, *self.labels.values(), *(u for u, p in USUAL_NAMES.items() if p in self.labels)]
         return did_you_mean(name, known) or f" There are {', '.join(self.order)}."
+
+    def _called(self, wanted: str) -> list[str]:
+        """Find populations by id or label, whatever its case."""
+        return [name for name in self.order if wanted in (name.casefold(), self.labels[name].casefold())]
 
     def samples_of(self, specimen: str, population: str) -> list[str]:
         """Tubes of a specimen that have a population."""
