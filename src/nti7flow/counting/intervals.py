@@ -14,7 +14,7 @@ large ones it becomes the usual interval on the log scale, for small ones the ex
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -87,9 +87,13 @@ def central_interval(
 
 
 def _check(n: Floats, per: Floats, s: Floats, beta: Floats, kind: Kind) -> None:
+    if kind not in get_args(Kind):
+        raise ValueError(f"kind is {kind!r}; expected one of {', '.join(get_args(Kind))}")
     finite = all(np.isfinite(x).all() for x in (n, per, s, beta))
     if not finite or (n < 0).any() or (per <= 0).any() or (s < 0).any() or (beta < 0).any():
         raise ValueError("an interval needs finite events >= 0, reference > 0, sd >= 0 and background >= 0")
+    if kind == "beads" and (per < 1).any():
+        raise ValueError("an interval against beads needs at least one bead event")
     if kind == "share" and (n > per).any():
         raise ValueError("more events than those of which they are a share")
 
@@ -106,9 +110,11 @@ def _limits(n: Floats, per: Floats, s: Floats, beta: Floats, *, kind: Kind, tail
         return _tails(kind, n[:, None], per[:, None], rates)[1] @ weights
 
     lower, upper = np.zeros(len(n)), np.empty(len(n))
-    lowest = np.log(np.maximum(n - beta - 8 * np.sqrt(n), 1e-9) / per) - 8 * s
+    # Beads are a draw as well: where they are few, their scatter reaches further than that of the cells.
+    fewest, most = (_least(per), _most(per)) if kind == "beads" else (per, per)
+    lowest = np.log(np.maximum(_least(n) - beta, 1e-9) / most) - 8 * s
     middle = np.log(np.maximum(n, 1e-3) / per)
-    highest = np.log((n + 15 + 10 * np.sqrt(n + 1)) / per) + 8 * s + 1
+    highest = np.log(_most(n) / fewest) + 8 * s + 1
     # Where even hardly any cell of its own would be enough to explain the events, there may be none.
     some = n > 0
     some[some] = at_least(lowest[some], n[some], per[some], s[some], beta[some]) < tail
@@ -116,6 +122,16 @@ def _limits(n: Floats, per: Floats, s: Floats, beta: Floats, *, kind: Kind, tail
     lower[some] = np.exp(_root(at_least, lowest[some], highest[some], args, tail))
     upper[:] = np.exp(_root(at_most, middle - 2 * s, highest, (n, per, s), tail))
     return lower, upper
+
+
+def _least(count: Floats) -> Floats:
+    """Below any expected count that goes with a count at `MOST_LEVEL`."""
+    return np.maximum(count - 8 * np.sqrt(count), 1e-5)
+
+
+def _most(count: Floats) -> Floats:
+    """Above any such expected count."""
+    return count + 15 + 10 * np.sqrt(count + 1)
 
 
 def _root(
