@@ -126,12 +126,12 @@ def _limits(n: Floats, per: Floats, s: Floats, beta: Floats, *, kind: Kind, tail
 
 def _least(count: Floats) -> Floats:
     """Below any expected count that goes with a count at `MOST_LEVEL`."""
-    return np.maximum(count - 8 * np.sqrt(count), 1e-5)
+    return np.asarray(np.maximum(count - 8 * np.sqrt(count), 1e-5))
 
 
 def _most(count: Floats) -> Floats:
     """Above any such expected count."""
-    return count + 15 + 10 * np.sqrt(count + 1)
+    return np.asarray(count + 15 + 10 * np.sqrt(count + 1))
 
 
 def _root(
