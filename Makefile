@@ -4,7 +4,7 @@ UV     := uv==0.13.9
 BIN    := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench accuracy fuzz torture docs lock clean
+.PHONY: help demo test lint bench accuracy coverage fuzz torture docs lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ bench: .venv/.bench  ## Measure speed against the peers, and of simulating a who
 
 accuracy: .venv/.test  ## Score the gates on labelled and simulated tubes, into docs/reference/accuracy.md
 	$(BIN)/python -m benchmarks.accuracy $(ARGS)
+
+coverage: .venv/.test  ## Measure how often the intervals hold the truth, into docs/reference/coverage.md
+	$(BIN)/python -m benchmarks.coverage $(ARGS)
 
 fuzz: .venv/.test  ## Damage 20,000 FCS files and judge what is read (ARGS='--n 100000 --seed 7')
 	$(BIN)/python tests/events/fuzz_run.py $(ARGS)
