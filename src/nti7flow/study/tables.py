@@ -67,7 +67,7 @@ COUNTS = Table(
         Column("upper_limit", "number", "events", "Where the population is absent: upper 95 % limit of its events."),
         Column("gating_sd", "number", "events", "Gating uncertainty: standard deviation of n_events if every gate it "
                "rests on lies where its spread says it might, and two people would place it 0.01 display units apart; "
-               "empty where gates were not fitted."),
+               "of CD8 T cells also what dim ones leave open; empty where gates were not fitted."),
         Column("background", "number", "events", "Events that may be of another population: cells of the tube before, "
                "washed in at the start, and cells that cannot carry the marker yet lie beyond the gate; empty where it "
                "is not estimated."),

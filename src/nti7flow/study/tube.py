@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 
 from nti7flow.counting.background import estimate_background
 from nti7flow.counting.checks import check_acquisition, check_sample, judge_notes, quality_flags, sample_flags
+from nti7flow.counting.dim import dim_sd
 from nti7flow.counting.doublets import check_doublets
 from nti7flow.counting.fractions import Count, count_populations
 from nti7flow.counting.lineages import check_lineages
@@ -244,12 +246,13 @@ def _pause(resolution: Resolution, summaries: Mapping[str, Summary]) -> Progress
 
 def _finish(tube: Tube, resolution: Resolution) -> GatedTube:
     panels = tuple(make_panels(resolution))
-    populations = resolution.populations.values()
+    populations = list(resolution.populations.values())
+    dim = dim_sd(resolution.values, populations, resolution.members)
     return replace(
         _judged(tube, resolution),
         fits=tuple(resolution.fits),
         panels=panels,
-        gating_sd=resolution.gating_sd,
+        gating_sd={name: math.hypot(sd, dim.get(name, 0.0)) for name, sd in resolution.gating_sd.items()},
         background=estimate_background(resolution.values, populations, resolution.members),
     )
 
