@@ -44,8 +44,10 @@ def dim_sd(values: DisplayValues, populations: Iterable[Population], members: Me
     """
     gate = next((population.gate for population in populations if population.id == "cd8_positive"), None)
     rows = members.rows("cd8_t") if "cd8_t" in members else None
-    threshold = gate.lower[0] if isinstance(gate, RectangleGate) and len(gate.dimensions) == 1 else None
-    if gate is None or threshold is None or rows is None or len(rows) < LEAST_EVENTS:
+    if not isinstance(gate, RectangleGate) or rows is None or len(rows) < LEAST_EVENTS:
+        return {}
+    threshold = gate.lower[0]
+    if threshold is None or len(gate.dimensions) > 1:
         return {}
     beyond = values.of(gate.dimensions, rows)[:, 0] - threshold
     sd = float(np.count_nonzero(beyond < DIM * np.median(beyond))) / math.sqrt(3)
