@@ -25,6 +25,8 @@ from nti7flow.trial import SampleRow
 
 ZONE = ZoneInfo("America/New_York")
 LIMITS = AcceptanceLimits()
+#: Errors with which the examples are worked.
+CVS = {"bead_cv": 0.02, "pipetting_cv": 0.02, "volume_cv": 0.03}
 #: 10,000 lymphocytes that are as they should be, against 5,000 of 50,000 beads in 50 µL: 1 event is 0.2 cells/µL.
 HEALTHY = {
     "settled": 60_000,
@@ -352,7 +354,7 @@ def test_a_flag_of_one_tube_goes_to_the_counts_that_rest_on_it():
 
 
 def test_assay_cv_and_what_dominates_it():
-    _, rows = accept(specimen(tube({"b_cells": 80})), LIMITS, sex=None, zone=ZONE)
+    _, rows = accept(specimen(tube({"b_cells": 80}), **CVS), LIMITS, sex=None, zone=ZONE)
     cvs = {row.population: row for row in rows if row.check == "assay_cv"}
     expected = math.sqrt(1 / 80 + 1 / 5000 + 2 * 0.02**2)
     assert cvs["b_cells"].value == pytest.approx(100 * expected, rel=0.01)
@@ -374,7 +376,7 @@ def test_a_count_below_its_limit_of_quantification_claims_no_cv_and_is_not_for_r
 def test_what_longer_acquisition_would_buy_by_hand():
     """78 CD4 T cells and 3,846 of 50,000 beads: a 13th of the tube. All of it: 1,014 cells and 50,000 beads."""
     few = {"beads": 3846, "bright_everywhere": 3846, "cd4_t": 78}
-    _, rows = accept(specimen(tube(few)), LIMITS, sex=None, zone=ZONE)
+    _, rows = accept(specimen(tube(few), **CVS), LIMITS, sex=None, zone=ZONE)
     by = {row.population: row for row in rows if row.check == "minimum_events"}
     now = 100 * math.sqrt(math.expm1(1 / 78 + 1 / 3846 + 2 * math.log1p(0.02**2)))
     then = 100 * math.sqrt(math.expm1(1 / 1014 + 1 / 50_000 + 2 * math.log1p(0.02**2)))
@@ -399,7 +401,7 @@ def test_minimum_events_are_told_and_never_flagged(n_events, severity):
 
 def test_longer_acquisition_of_other_tubes():
     volume = {"beads_per_tube": None, "bead_lot": None, "acquired_volume": 100.0, "acquired_volume_unit": "uL"}
-    found = specimen(tube({"cd4_t": 25}, **volume)).concentrations["cd4_t"]
+    found = specimen(tube({"cd4_t": 25}, **volume), **CVS).concentrations["cd4_t"]
     words = longer_acquisition(found, cv_percent=10)
     # 1/n = 0.1² - 0.03², to within the logarithms: 110 events, 4.4 times as many.
     assert re.fullmatch(r"CV 20\.\d %; 11\d events, 4\.4\d? times as many, bring 10 %", words)
