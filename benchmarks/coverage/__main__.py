@@ -33,14 +33,14 @@ def main() -> None:
     figure = ""
     if page is not None:
         picture = REPOSITORY / "docs" / "images" / FIGURE if page == PAGE else page.with_name(FIGURE)
-        draw(found, picture)
+        draw(found[: len(size.beads)], picture)
         figure = os.path.relpath(picture, page.parent)
     text = write_report(found, size, figure=figure, notes=[_QUICK_NOTE] if arguments.quick else [])
     if page is None:
         print(text)
         return
     page.write_text(text, encoding="utf-8", newline="\n")
-    for bar in bars([f for f in found if f.design.kind == "beads"], size.draws):
+    for bar in bars(found[: len(size.beads)], size.draws):
         print(f"{bar.name}: {'met' if bar.met else 'NOT MET'}: {bar.measured}")
     print(f"{page} and {FIGURE} are written.")
 

@@ -43,7 +43,7 @@ _JUDGED = 40
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is measured."""
+    """How much is measured: beads on the grid that is judged, and others beside it."""
 
     beads: Sequence[Design]
     others: Sequence[Design]
@@ -58,6 +58,7 @@ FULL = Size(
     others=[
         *(Design("volume", 50.0, g) for g in GATING),
         *(Design("share", m, g) for m in (200, 1000, 5000) for g in GATING),
+        *(Design("beads", b, g) for b, g in ((20, 0.05), (1000, 0.2), (1000, 0.4))),
     ],
 )
 QUICK = Size(

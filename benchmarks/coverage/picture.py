@@ -17,12 +17,11 @@ _PEERS = {WALD: (0, (1, 1.2)), DELTA: "--", POISSON: "-.", MID_P: "-"}
 _TICKS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2500)
 
 
-def draw(found: Sequence[Found], path: Path) -> None:
-    """Draw the three panels into a PNG."""
+def draw(beads: Sequence[Found], path: Path) -> None:
+    """Draw the three panels of designs with beads into a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    beads = [f for f in found if f.design.kind == "beads"]
     figure = Figure(figsize=(12, 10.5), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplot_mosaic([["ours", "ours"], ["peers", "width"]], height_ratios=[1.15, 1])

@@ -46,11 +46,12 @@ covers as often as it should and is a little narrower; below, and at 0, it canno
 components out cover less and less the more cells there are. Mid-P is right on average, not at every point.
 """
 
-OTHERS = """## Volume and share of lymphocytes
+OTHERS = """## Volume, share of lymphocytes, and beyond the grid
 
 Volume: the acquired volume is read with 2 %, pipetting 2 %. Share: of so many lymphocytes, times a haematology count
 with 5 %; the last three rows of a share are 52, 90 and 98 % of all lymphocytes. Calculated; simulation agrees within
-{stray:.1f} standard errors. A volume has no scatter of beads that would smooth the saw.
+{stray:.1f} standard errors. The last columns are for tubes that should not be: 20 beads, or gates that are wrong
+by 20 or 40 %.
 """
 
 LIMITS = """## What this does not show

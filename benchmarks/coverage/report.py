@@ -17,8 +17,7 @@ _MET = {True: "met", False: "**not met**", None: "—"}
 
 def write_report(found: Sequence[Found], size: Size, *, figure: str = "", notes: Sequence[str] = ()) -> str:
     """Return the page as markdown; ``figure`` is the path of the picture as seen from it."""
-    beads = [f for f in found if f.design.kind == "beads"]
-    others = [f for f in found if f.design.kind != "beads"]
+    beads, others = found[: len(size.beads)], found[len(size.beads) :]
     parts = [prose.HEAD.format(draws=size.draws, seed=size.seed), *notes, "## Bars\n"]
     judged = bars(beads, size.draws)
     parts.append(_table(("bar", "asked", "measured", ""), ((b.name, b.asked, b.measured, _MET[b.met]) for b in judged)))
@@ -159,7 +158,8 @@ def _peers(beads: Sequence[Found]) -> list[str]:
 
 def _others(others: Sequence[Found]) -> str:
     def name(f: Found) -> str:
-        what = "volume" if f.design.kind == "volume" else f"{f.design.reference:,.0f} lymphocytes"
+        amount = f"{f.design.reference:,.0f}"
+        what = {"beads": f"{amount} beads", "volume": "volume", "share": f"{amount} lymphocytes"}[f.design.kind]
         return f"{what}, gates {gates(f)}"
 
     cells = sorted({float(c) for f in others for c in f.cells})
