@@ -92,6 +92,13 @@ def test_other_scales(scale):
     assert ("A − B, cells/µL" in texts_of(left.figure)) == (scale == "absolute")
 
 
+def test_large_ratios_are_told_as_such():
+    one = compared(factor=12)
+    words = texts_of(agreement_page(one).axes[0])
+    assert "× 10" in words
+    assert any(text.startswith("bias\n× 1") for text in words)
+
+
 def test_few_pairs_and_none_that_can_be_compared_are_drawn(tmp_path):
     few = replace(compared(5), line=None, notes=("No line: found 5 pairs.",))
     nothing = replace(compared(1), line=None, differences=None, verdict=("not compared",))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import expm1
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 #: Why a pair has no place among relative differences; the line takes it.
 NO_RATIO = "0: no relative difference"
+_OVERVIEW = "overview"
+#: Letters of a population's id in the name of its picture.
+_LONGEST = 60
 
 PAIRS = Table(
     "pairs",
@@ -141,9 +145,10 @@ class Agreement:
         if self.line is not None:
             words += [] if self.line.slope.holds(1) else ["proportional difference"]
             words += [] if self.line.intercept.holds(0) else ["constant difference"]
-            words += ["not linear"] if self.line.linear_p < 1 - self.level else []
         if not words and self.differences is not None and not self.differences.bias.holds(0):
             words = ["bias"]
+        if self.line is not None and self.line.linear_p < 1 - self.level:
+            words.append("not linear")
         compared = self.line is not None or self.differences is not None
         return tuple(words) or ("none shown" if compared else "not compared",)
 
@@ -187,7 +192,7 @@ class Comparison:
         return to_frame(arrow_table(AGREEMENT, [_agreement_row(one) for one in self.agreements]))
 
     @property
-    def pairs(self) -> pd.DataFrame:
+    def pairs_table(self) -> pd.DataFrame:
         """All pairs, with why one was left out; the columns are those of pairs.csv."""
         return to_frame(arrow_table(PAIRS, list(self._pair_rows())))
 
@@ -248,10 +253,12 @@ def _cells(name: str, estimate: Estimate) -> dict[str, float]:
 def _draw(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
     """Draw the overview and a page of each population that could be compared."""
     from nti7flow import plot
-    from nti7flow.plot.agreement import Compared
 
+    used = [one for one in comparison.agreements if one.used]
+    several = len({one.quantity for one in used}) > 1
+    names = _file_names([f"{one.population}_{one.quantity}" if several else one.population for one in used])
     shown = [
-        Compared(
+        plot.Compared(
             title=one.label,
             unit=QUANTITIES[one.quantity],
             a=comparison.a,
@@ -264,25 +271,18 @@ def _draw(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
             verdict=one.verdict,
             notes=one.notes,
         )
-        for one in comparison.agreements
-        if one.used
+        for one in used
     ]
-    drawn = []
-    several = len({one.quantity for one in comparison.agreements}) > 1
-    names = _file_names([f"{c.population}_{c.quantity}" if several else c.population
-                         for c in comparison.agreements if c.used])  # fmt: skip
     with warnings.catch_warnings():  # a name in a script that the font lacks gets boxes
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
         for name, one in zip(names, shown, strict=True):
-            drawn.append(folder / f"{name}.png")
-            plot.save_png(plot.agreement_page(one), drawn[-1])
-        drawn.append(folder / "overview.png")
-        plot.save_png(plot.agreement_overview(shown), drawn[-1])
-    return tuple(drawn)
+            plot.save_png(plot.agreement_page(one), folder / f"{name}.png")
+        plot.save_png(plot.agreement_overview(shown), folder / f"{_OVERVIEW}.png")
+    return tuple(folder / f"{name}.png" for name in (_OVERVIEW, *names))
 
 
 def _file_names(names: Sequence[str]) -> list[str]:
     """Names that any file system takes, each once: ids of other programs are paths."""
-    safe = [re.sub(r"[^\w+-]+", "_", name).strip("_") or "population" for name in names]
-    return [name if [s.casefold() for s in safe].count(name.casefold()) == 1 else f"{name}_{i}"
-            for i, name in enumerate(safe, 1)]  # fmt: skip
+    safe = [re.sub(r"[^\w+-]+", "_", name).strip("_")[:_LONGEST] or "population" for name in names]
+    taken = Counter(name.casefold() for name in (*safe, _OVERVIEW))
+    return [name if taken[name.casefold()] == 1 else f"{name}_{i}" for i, name in enumerate(safe, 1)]

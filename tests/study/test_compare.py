@@ -308,6 +308,8 @@ def test_frames_and_files(run, tmp_path):
     assert table.loc["n_events", "unit"] == "% of B"
     assert table.loc["n_events", "slope"] == passing_bablok(CD4, OTHER_CD4).slope.value
     assert (table.loc["n_events", "lowest"], table.loc["n_events", "highest"]) == (min(CD4), max(CD4))
+    pairs = comparison.pairs_table.set_index(["quantity", "name"])
+    assert pairs.loc[("n_events", SAMPLES[0]), ["a", "b"]].tolist() == [OTHER_CD4[0], CD4[0]]
     written = comparison.write(tmp_path / "out" / "here")
     assert {path.name for path in written} == {"overview.png", "cd4_t_n_events.png", "cd4_t_percent_lymphocytes.png"}
     assert {path.name for path in (tmp_path / "out" / "here").iterdir()} == {
@@ -329,7 +331,7 @@ def test_frames_and_files(run, tmp_path):
 
 
 def test_names_that_are_paths_or_formulas_do_no_harm(tmp_path):
-    odd = ["Live/T+", "Live:T+", "=1+1"]
+    odd = ["Live/T+", "Live:T+", "=1+1", "Overview"]
     rows = [
         count_row(sample, "cd4_t", n + k) | {"population": name, "label": name}
         for k, name in enumerate(odd)
@@ -339,5 +341,7 @@ def test_names_that_are_paths_or_formulas_do_no_harm(tmp_path):
     comparison = nf.compare(a, b, quantity="n_events")
     assert (comparison.a, comparison.b) == (str(a), str(b))  # of one name
     written = comparison.write(tmp_path / "out")
-    assert sorted(path.name for path in written) == ["1+1.png", "Live_T+_1.png", "Live_T+_2.png", "overview.png"]
+    assert sorted(path.name for path in written) == [
+        *("1+1.png", "Live_T+_1.png", "Live_T+_2.png", "Overview_4.png", "overview.png"),
+    ]
     assert "\nn_events,'=1+1," in (tmp_path / "out" / "agreement.csv").read_text(encoding="utf-8")
