@@ -197,6 +197,32 @@ def test_units_of_concentration_in_a_workbook(tmp_path):
     assert len(comparison.left_out) == 3
 
 
+def test_a_percentage_that_a_spreadsheet_shows_is_refused(run, tmp_path):
+    book = Workbook()
+    sheet = book.active
+    sheet.title = "mine"
+    sheet.append(["sample", "population", "value", "unit"])
+    sheet.append([SAMPLES[0], "CD4", 0.25, "% of lymphocytes"])
+    sheet["C2"].number_format = "0 %"
+    book.save(tmp_path / "manual.xlsx")
+    with pytest.raises(
+        ConfigError, match=r"found 0\.25, which the spreadsheet shows as 25 %; expected a number of percent"
+    ):
+        nf.compare(run, f"{tmp_path}/manual.xlsx#mine")
+
+
+def test_concentrations_of_an_earlier_gating_are_refused(tmp_path):
+    run = write_run(tmp_path / "run", gated(), counted())
+    assert nf.compare(run, run).agreements[0].quantity == "cells_per_ul"
+    write_run(tmp_path / "run", gated())
+    with pytest.raises(
+        ConfigError, match=r"its concentrations are of an earlier gating; nti7flow count .*run renews them"
+    ):
+        nf.compare(run, run)
+    write_run(tmp_path / "run", gated(), counted())
+    assert nf.compare(run, run).agreements[0].quantity == "cells_per_ul"
+
+
 def test_all_problems_of_a_table_are_in_one_listing(run, tmp_path):
     table = write_table(
         tmp_path / "bad.csv",

@@ -69,13 +69,25 @@ class RunCounts:
 
     @cached_property
     def concentrations(self) -> list[dict[str, Any]]:
-        """Rows of the newest table of concentrations; none where the run has not counted any."""
+        """Rows of the newest table of concentrations; none where the run has not counted any.
+
+        Raises
+        ------
+        ConfigError
+            They are of an earlier gating.
+        """
         import pyarrow.parquet as pq
 
-        if not any(name.partition("-")[2] == "count" for name in self.run.steps):
+        kinds = [name.partition("-")[2] for name in self.run.steps]
+        if "count" not in kinds:
             return []
+        if "gate" in kinds[len(kinds) - kinds[::-1].index("count") :]:
+            path = self.run.path
+            raise ConfigError(
+                f"{path}: its concentrations are of an earlier gating; nti7flow count {path} renews them."
+            )
         rows = pq.read_table(self.run.file("concentrations.parquet", "count")).to_pylist()
-        return [row for row in rows if row["population"] != _HEMATOLOGY_ROW]
+        return [row for row in rows if row["specimen"] and row["population"] != _HEMATOLOGY_ROW]
 
     @cached_property
     def counts(self) -> list[dict[str, Any]]:
