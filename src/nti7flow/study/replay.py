@@ -1,8 +1,8 @@
-"""Replay: apply the stored strategies to the files again and compare every bit and every byte."""
+"""Replay: apply the stored strategies to the files again, count again, and compare every bit and every byte."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ from nti7flow.counting.fractions import ROOT, count_populations
 from nti7flow.counting.stored import ALL_EVENTS, compare_counts, flag_counts
 from nti7flow.errors import FcsError, StoreError
 from nti7flow.study.files import RunFiles
+from nti7flow.study.recount import Recount, recount
 from nti7flow.study.store import Run
-from nti7flow.study.tables import COUNTS, STORED_COUNTS, arrow_table, csv_text
+from nti7flow.study.tables import AT_TOP, COUNTS, STORED_COUNTS, arrow_table, csv_text
 from nti7flow.study.tube import count_values, pack_all
 
 
@@ -20,7 +21,8 @@ class ReplayReport:
     """What a replay found.
 
     ``counts_csv`` is the table of counts made anew, without the samples of ``missing``, whose files were not found;
-    ``differences`` and ``missing`` are empty when the run was reproduced.
+    ``differences`` and ``missing`` are empty when the counts were reproduced. ``concentrations`` says the same of the
+    newest step ``count``, where there is one.
     """
 
     n_samples: int
@@ -28,15 +30,16 @@ class ReplayReport:
     differences: tuple[str, ...]
     missing: tuple[str, ...]
     counts_csv: str
+    concentrations: Recount = field(default_factory=Recount)
 
     @property
     def identical(self) -> bool:
-        """Whether every count of every sample was reproduced exactly."""
-        return not self.differences and not self.missing
+        """Whether every count of every sample was reproduced exactly, and every concentration that could be."""
+        return not self.differences and not self.missing and not self.concentrations.differences
 
 
-def replay(run: Run, *, data: Path | None = None) -> ReplayReport:
-    """Reproduce every count of a run from its stored strategies.
+def replay(run: Run, *, data: Path | None = None, study: Path | None = None) -> ReplayReport:
+    """Reproduce every count of a run from its stored strategies, and its concentrations from the counts and the sheets.
 
     Parameters
     ----------
@@ -44,11 +47,13 @@ def replay(run: Run, *, data: Path | None = None) -> ReplayReport:
         The run.
     data : Path, optional
         Folder to look for the files in, where they are no longer at their recorded place; they are known by SHA-256.
+    study : Path, optional
+        The study.yaml that the concentrations rest on, where it is no longer at its recorded place.
 
     Raises
     ------
     StoreError
-        Something in the run, or the counts.csv beside it, was altered after it was written.
+        Something in the run, or one of the tables at its top, was altered after it was written.
     ConfigError
         ``data`` is not a folder.
     """
@@ -85,7 +90,8 @@ def replay(run: Run, *, data: Path | None = None) -> ReplayReport:
     text = csv_text(arrow_table(COUNTS, rows).select(columns))
     if not differences and not missing and text.encode() != run.file("counts.csv").read_bytes():
         differences.append("counts.csv: the text differs although every number agrees")
-    return ReplayReport(len(stored), len(rows), tuple(differences), tuple(missing), text)
+    again = recount(run, study=study)
+    return ReplayReport(len(stored), len(rows), tuple(differences), tuple(missing), text, again)
 
 
 def _stored_events(run: Run, sample: str) -> dict[str, int]:
@@ -95,9 +101,12 @@ def _stored_events(run: Run, sample: str) -> dict[str, int]:
 
 
 def _check_files(run: Run) -> None:
-    """Refuse a run of which any file, or the counts.csv that people read, is not as it was written."""
-    for name in run.step()["files"]:
-        run.file(name)
-    copy, stored = run.path / "counts.csv", run.file("counts.csv")
-    if copy.is_file() and copy.read_bytes() != stored.read_bytes():
-        raise StoreError(f"{copy}: was altered after the run; the table as it was written is {stored}.")
+    """Refuse a run of which any file, or a copy of a table that people read, is not as it was written."""
+    kinds = {name.partition("-")[2] for name in run.steps} & {"gate", "count"}
+    for kind in sorted(kinds | {"gate"}):
+        for name in run.step(kind)["files"]:
+            run.file(name, kind)
+        for table in (table for table in AT_TOP if table.step == kind):
+            copy, stored = run.path / f"{table.name}.csv", run.file(f"{table.name}.csv", kind)
+            if copy.is_file() and copy.read_bytes() != stored.read_bytes():
+                raise StoreError(f"{copy}: was altered after the run; the table as it was written is {stored}.")
