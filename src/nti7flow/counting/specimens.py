@@ -273,7 +273,7 @@ def flag_method_changes(results: Sequence[SpecimenResult]) -> list[SpecimenResul
         known = methods.get(result.subject or "", Counter())
         usual = max(sorted(known), key=known.__getitem__, default="")
         method = _counted_by(result)
-        changed = bool(method) and method != usual
+        changed = bool(method and usual) and method != usual  # of nobody's specimens none is usual
         flagged.append(result.flagged(METHOD_CHANGE, "review") if changed else result)
     return flagged
 
