@@ -82,7 +82,8 @@ def short(value: float) -> str:
     """Return a number with three digits, and all of those before the point."""
     if value == 0:
         return "0"
-    decimals = max(0, 2 - math.floor(math.log10(abs(value))))
+    rounded = float(f"{value:.2e}")  # 99.97 is 100, not 100.0
+    decimals = max(0, 2 - math.floor(math.log10(abs(rounded))))
     return f"{value:.{min(decimals, 6)}f}"
 
 
