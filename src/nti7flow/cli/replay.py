@@ -49,6 +49,8 @@ def replay(
         say(f"reproduced: {report.n_counts:,} counts of {report.n_samples} samples{too}, byte for byte")
         return
     found = [f"{len(report.differences)} counts differ", f"{len(report.missing)} samples could not be checked"]
+    if again.n_concentrations and not again.differences:
+        found.append(f"{again.n_concentrations:,} concentrations reproduced")
     found += [f"concentrations differ in {len(again.differences)} places"] if again.differences else []
     say(f"NOT reproduced: {', '.join(found)}")
     raise typer.Exit(3)

@@ -82,7 +82,7 @@ def _study_of(run: Run, study: Path | None) -> OpenStudy | None:
             f"{path}: no such study.yaml, and {run.step_folder('count').name} was counted with it; say where it is: "
             "--study FILE, or count with another"
         )
-    return open_study(path)
+    return open_study(path, any_panel=True)
 
 
 def _changes(run: Run, study: OpenStudy | None) -> Iterator[str]:
