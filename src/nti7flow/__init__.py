@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from nti7flow.study.deidentify import deidentify as deidentify
     from nti7flow.study.delivery import check_delivery as check_delivery
     from nti7flow.study.explain import explain as explain
+    from nti7flow.study.notebook import count as count
     from nti7flow.study.notebook import gate as gate
     from nti7flow.study.store import Run as Run
     from nti7flow.study.store import open_run as open_run
@@ -53,6 +54,7 @@ _PUBLIC = {
     "Workspace": "nti7flow.interop.flowjo.workspace",
     "check_delivery": "nti7flow.study.delivery",
     "compare": "nti7flow.study.agreement",
+    "count": "nti7flow.study.notebook",
     "deidentify": "nti7flow.study.deidentify",
     "draft_template": "nti7flow.gating.draft",
     "explain": "nti7flow.study.explain",

@@ -55,11 +55,14 @@ def test_sample_study_is_clean_and_says_where_everything_is(sample_runs):
 def test_sample_run_folder_holds_what_the_design_says_and_nothing_else(sample_runs):
     folder, _ = sample_runs["one"]
     step = "steps/01-gate"
-    tables = {f"{step}/{name}.{kind}" for name in ("counts", "gate_fits", "quality") for kind in ("csv", "parquet")}
+    gated, counted = ("counts", "gate_fits", "quality"), ("concentrations", "budget", "acceptance", "report_table")
+    tables = {f"{step}/{name}.{kind}" for name in gated for kind in ("csv", "parquet")}
+    tables |= {f"steps/02-count/{name}.{kind}" for name in counted for kind in ("csv", "parquet")}
     assert set(files_of(folder)) == tables | {
         "run.json",
-        "counts.csv",
+        *("counts.csv", "concentrations.csv", "report_table.csv"),
         f"{step}/step.json",
+        "steps/02-count/step.json",
         f"{step}/memberships.parquet",
         f"{step}/histograms.parquet",
         *(f"{step}/strategies/{path.stem}.json" for path in (DAY00, DAY21)),
@@ -106,11 +109,14 @@ def test_provenance_holds_no_time_no_workers_and_no_folder_of_this_machine(sampl
     step = json.loads((folder / "steps" / "01-gate" / "step.json").read_text())
     assert set(step) == {
         *("schema", "name", "parent", "files", "recipe", "recipe_sha256", "inputs", "refused", "software"),
+        *("study_file", "reported"),
     }
     assert set(step["recipe"]) == {"study", "templates", "spillover", "markers", "sheets"}
     text = "".join(path.read_text() for path in folder.rglob("*.json"))
     assert str(folder) not in text
-    assert str(TUBES) not in text.replace(step["inputs"][0]["path"], "").replace(step["inputs"][1]["path"], "")
+    for seen_from_the_run in (step["study_file"], *(entry["path"] for entry in step["inputs"])):
+        text = text.replace(seen_from_the_run, "")
+    assert str(TUBES) not in text
     assert all((folder / entry["path"]).resolve().is_file() for entry in step["inputs"])
 
 

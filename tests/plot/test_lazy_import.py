@@ -34,7 +34,7 @@ def test_drawing_does_not_load_pyplot(tube):
 
 def test_public_names():
     assert dir(plot) == sorted(plot.__all__)
-    assert {"Picture", "density", "gating_tree", "quality_page", "save_png"} <= set(dir(plot))
+    assert {"Picture", "density", "gating_tree", "quality_page", "save_png", "budget"} <= set(dir(plot))
     assert all(callable(getattr(plot, name)) for name in dir(plot))
     with pytest.raises(AttributeError, match="no attribute 'scatter'"):
         plot.scatter  # noqa: B018

@@ -48,6 +48,8 @@ def print_count_report(out: Console, report: CountReport, folder: Path) -> None:
     if report.step is not None:
         out.print(f"Concentrations  {shown(str(folder / 'concentrations.csv'))}")
         out.print(f"One row each    {shown(str(folder / 'report_table.csv'))}")
+    if report.figures:
+        out.print(f"Pictures        {shown(str(report.figures[0].parent))} ({len(report.figures)})")
 
 
 def _shown(report: CountReport) -> dict[str, str]:

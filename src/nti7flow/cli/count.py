@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nti7flow.cli.gate import FigureChoice
+
 EPILOG = """Examples:\n
 nti7flow count runs/march\n
 nti7flow count runs/march --study corrected/study.yaml\n
@@ -19,22 +21,22 @@ def count(
         Path | None,
         typer.Option("--study", help="study.yaml with the sheets. [default: that which was gated, where it still is]"),
     ] = None,
+    figures: Annotated[
+        FigureChoice, typer.Option(help="Which subjects get a picture of their concentrations.")
+    ] = FigureChoice.all,
 ) -> None:
     """Compute cells per microlitre again, without gating: after a sheet or a limit of study.yaml was changed."""
     from nti7flow.cli.concentrations import print_count_report
     from nti7flow.cli.tables import console, progress_bar
     from nti7flow.errors import ConfigError
-    from nti7flow.study.count import count_run
+    from nti7flow.study.count import NOTHING_TO_COUNT_AGAINST, count_run
     from nti7flow.study.store import open_run
 
     n_specimens = len(set(open_run(run).counts["specimen"].dropna()))
     with progress_bar(n_specimens, "counting") as done:
-        report = count_run(run, study=study, done=done)
+        report = count_run(run, study=study, figures=figures.value, done=done)
     if report.step is None:
-        raise ConfigError(
-            f"{run}: no concentrations: no tube has beads, a volume or a haematology count. They are named in the "
-            "sheets of a study: --study study.yaml."
-        )
+        raise ConfigError(NOTHING_TO_COUNT_AGAINST.format(run=run))
     print_count_report(console(), report, run)
     if not report.clean:
         raise typer.Exit(3)

@@ -25,7 +25,7 @@ MARKER_HELP = "Say which detector carries a marker: MARKER=DETECTOR. Repeatable.
 
 
 class FigureChoice(enum.StrEnum):
-    """Which samples get a picture."""
+    """Which samples, or subjects, get a picture."""
 
     all = "all"
     flagged = "flagged"
@@ -98,7 +98,10 @@ def gate(
         int, typer.Option("--jobs", "-j", min=1, help="Worker processes; changes nothing but the time.")
     ] = 1,
     figures: Annotated[
-        FigureChoice, typer.Option(help="Which samples get a picture of their gates.")
+        FigureChoice,
+        typer.Option(
+            help="Which samples get a picture of their gates, and which subjects one of their concentrations."
+        ),
     ] = FigureChoice.all,
     explain: Annotated[
         list[str] | None,
@@ -133,7 +136,7 @@ def gate(
         print_explanations(console(), out, explain, templates=plan.templates.values())
     print_gate_report(console(), report, out)
     with progress_bar(len(plan.tubes), "counting") as done:
-        counted = count_run(out, study=plan.study_file, done=done)
+        counted = count_run(out, study=plan.study_file, figures=figures.value, done=done)
     if counted.step is not None:
         print_count_report(console(), counted, out)
     if not (report.clean and counted.clean):

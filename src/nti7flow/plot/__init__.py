@@ -1,4 +1,4 @@
-"""Pictures of gated tubes: pure functions that return a figure and leave pyplot alone.
+"""Pictures of gated and counted tubes: pure functions that return a figure and leave pyplot alone.
 
 Importing this room loads neither NumPy nor Matplotlib: each public name is imported when it is first used.
 """
@@ -15,14 +15,22 @@ if TYPE_CHECKING:
     from nti7flow.plot.explore import density as density
     from nti7flow.plot.figure import Picture as Picture
     from nti7flow.plot.figure import save_png as save_png
+    from nti7flow.plot.forest import concentrations as concentrations
+    from nti7flow.plot.forest import counts_figure as counts_figure
     from nti7flow.plot.quality import quality_page as quality_page
     from nti7flow.plot.tree import gating_tree as gating_tree
+    from nti7flow.plot.variance import budget as budget
+    from nti7flow.plot.variance import budget_figure as budget_figure
 
 _PUBLIC = {
     "Compared": "nti7flow.plot.agreement",
     "Picture": "nti7flow.plot.figure",
     "agreement_overview": "nti7flow.plot.agreement",
     "agreement_page": "nti7flow.plot.agreement",
+    "budget": "nti7flow.plot.variance",
+    "budget_figure": "nti7flow.plot.variance",
+    "concentrations": "nti7flow.plot.forest",
+    "counts_figure": "nti7flow.plot.forest",
     "density": "nti7flow.plot.explore",
     "gating_tree": "nti7flow.plot.tree",
     "quality_page": "nti7flow.plot.quality",
@@ -34,6 +42,10 @@ __all__ = [
     "Picture",
     "agreement_overview",
     "agreement_page",
+    "budget",
+    "budget_figure",
+    "concentrations",
+    "counts_figure",
     "density",
     "gating_tree",
     "quality_page",

@@ -24,12 +24,19 @@ from nti7flow.counting.specimens import SpecimenResult, count_specimen, flag_met
 from nti7flow.errors import ConfigError, did_you_mean
 from nti7flow.gating.strategy import SEVERITY_ORDER, Severity
 from nti7flow.study.concentration_rows import budget_rows, concentration_rows, report_row
+from nti7flow.study.count_figures import Figures, draw_counted, forget_counted
 from nti7flow.study.gate import seen_from
 from nti7flow.study.store import Run, StepWriter, open_run
 from nti7flow.study.study_file import OpenStudy, open_study
 from nti7flow.study.tables import ACCEPTANCE, BUDGET, CONCENTRATIONS, REPORT_TABLE
 from nti7flow.trial import SampleRow, Trial
 from nti7flow.trial.specimens import order_in_time
+
+#: What is said where a count has no step.
+NOTHING_TO_COUNT_AGAINST = (
+    "{run}: no concentrations: no tube has beads, a volume or a haematology count. They are named in the sheets of a "
+    "study: --study study.yaml."
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,7 @@ class CountReport:
     results: tuple[SpecimenResult, ...]
     acceptance: tuple[Acceptance, ...]
     not_gated: tuple[str, ...]
+    figures: tuple[Path, ...] = ()
 
     @property
     def severity(self) -> Severity:
@@ -78,7 +86,11 @@ class Counted:
 
 
 def count_run(
-    path: Path, *, study: Path | None = None, done: Callable[[str], None] = lambda specimen: None
+    path: Path,
+    *,
+    study: Path | None = None,
+    figures: Figures = "all",
+    done: Callable[[str], None] = lambda specimen: None,
 ) -> CountReport:
     """Compute the concentrations of a run into a new step of its folder.
 
@@ -89,6 +101,8 @@ def count_run(
     study : Path, optional
         The study.yaml with the sheets; by default the one that was gated, where it still is. A run of files alone has
         none, and only tubes whose cytometer measured a volume have concentrations.
+    figures : {"all", "flagged", "none"}
+        Which subjects get a picture of their concentrations, in ``figures/concentrations`` of the run.
     done : callable
         Told of each specimen, for a progress bar.
 
@@ -123,7 +137,9 @@ def count_run(
                 "software": {"nti7flow": __version__},
             }
         )
-    return CountReport(folder, counted.results, counted.acceptance, counted.not_gated)
+    forget_counted(path)
+    drawn = draw_counted(open_run(path), figures=figures)
+    return CountReport(folder, counted.results, counted.acceptance, counted.not_gated, drawn)
 
 
 def _study_of(run: Run, study: Path | None) -> OpenStudy | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from nti7flow.study.by_strategy import MOST_DRAWN
+from nti7flow.study.count_figures import forget_counted
 from nti7flow.study.store import Run, open_run
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ def draw_from(run_folder: Path, sample: str) -> Path | None:
 
 def forget_pictures(run_folder: Path) -> None:
     """Remove the pictures of earlier steps: beside the newest counts they would show gates that did not make them."""
+    forget_counted(run_folder)
     folder = run_folder / "figures"
     with suppress(OSError):  # there are none, or something else lives there
         for strategy in run_folder.glob("steps/*/strategies/*.json"):

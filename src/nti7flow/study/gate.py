@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from nti7flow._version import __version__
 from nti7flow.counting.checks import Check
@@ -19,13 +19,13 @@ from nti7flow.errors import InputError
 from nti7flow.gating.strategy import SEVERITY_ORDER, Severity
 from nti7flow.study.batch import Outcome, gate_tubes, workers
 from nti7flow.study.consistency import check_together
+from nti7flow.study.count_figures import Figures
 from nti7flow.study.figures import draw_from, forget_pictures
 from nti7flow.study.plan import Plan, Tube
 from nti7flow.study.store import StepWriter
 from nti7flow.study.tables import COUNTS, GATE_FITS, HISTOGRAMS, LOCKED, MEMBERSHIPS, QUALITY, STORED_COUNTS, join_ids
 from nti7flow.study.tube import GatedTube, RefusedTube, count_rows, fit_row, locked_rows, stored_rows
 
-Figures = Literal["all", "flagged", "none"]
 #: Packages whose version could change a number.
 NUMERICAL = ("numpy", "scipy", "pyarrow")
 #: Packages that read files of gates.

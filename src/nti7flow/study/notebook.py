@@ -1,4 +1,4 @@
-"""``nf.gate`` for notebooks: one sample in memory, no run folder. The command line calls the same functions."""
+"""``nf.gate`` and ``nf.count`` for notebooks. The command line calls the same functions."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ from nti7flow.gating.strategy import GatingStrategy, Members
 from nti7flow.gating.template import GatingTemplate, load_template
 from nti7flow.study.blockers import check_events
 from nti7flow.study.by_strategy import bind, draw_panels
+from nti7flow.study.count import NOTHING_TO_COUNT_AGAINST, count_run
+from nti7flow.study.count_figures import Figures
+from nti7flow.study.store import Run, open_run
 from nti7flow.study.tables import GATE_FITS, STORED_COUNTS, arrow_table, to_frame
 
 if TYPE_CHECKING:
@@ -137,7 +140,7 @@ def gate(
     group: str | None = None,
     repair: Repair = "safe",
 ) -> GatingResult:
-    """Gate one sample by a template, or by gates that were made elsewhere.
+    """Gate one sample in memory by a template, or by gates that were made elsewhere.
 
     Parameters
     ----------
@@ -194,6 +197,44 @@ def gate(
     if markers:
         raise ConfigError("markers go with a template: a strategy names channels.")
     return _by_strategy(sample, template, spillover, group)
+
+
+def count(run: Run | str | Path, study: str | Path | None = None, *, figures: Figures = "all") -> Run:
+    """Compute the cells per microlitre of a run into a new step of its folder, without gating again.
+
+    Parameters
+    ----------
+    run : Run or path
+        Run folder that was gated.
+    study : path, optional
+        The study.yaml with the sheets; by default the one that was gated, where it still is.
+    figures : {"all", "flagged", "none"}
+        Which subjects get a picture in the run folder.
+
+    Returns
+    -------
+    Run
+        The run, opened anew: ``concentrations``, ``report_table``, ``budget`` and ``acceptance`` are of the new step.
+
+    Raises
+    ------
+    ConfigError
+        The study or a sheet is wrong, or nothing is there to count against. Nothing is written.
+    StoreError
+        The run cannot be read or written.
+
+    Examples
+    --------
+    >>> import nti7flow as nf
+    >>> run = nf.count("runs/march")  # doctest: +SKIP
+    >>> run.report_table  # doctest: +SKIP
+    >>> nf.plot.concentrations(run, "SIM-001")  # doctest: +SKIP
+    """
+    path = run.path if isinstance(run, Run) else Path(run)
+    report = count_run(path, study=None if study is None else Path(study), figures=figures)
+    if report.step is None:
+        raise ConfigError(NOTHING_TO_COUNT_AGAINST.format(run=path))
+    return open_run(path)
 
 
 def _by_template(

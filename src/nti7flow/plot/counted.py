@@ -1,0 +1,72 @@
+"""Concentrations as pictures need them, out of the tables of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+#: The lymphocyte count of haematology among the populations.
+ALC = "alc"
+#: Populations that have a place of their own, in its order, and their headings.
+POPULATIONS = {
+    "lymphocytes": "Lymphocytes",
+    "t_cells": "CD3",
+    "cd4_t": "CD4",
+    "cd8_t": "CD8",
+    "b_cells": "CD19",
+    "nk_cells": "NK",
+}
+
+
+class CountedRun(Protocol):
+    """What a picture needs of a run; `nti7flow.Run` has it."""
+
+    def arrow(self, table: str) -> Any:
+        """One of its tables as Arrow."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A row of the table ``concentrations``, as far as it is drawn; without a value, the limits are 0."""
+
+    specimen: str
+    collected_at: str | None
+    population: str
+    value: float | None
+    lower: float
+    upper: float
+    level: float
+    number: str
+    method: str
+    n_events: int | None
+    lloq: float | None
+    below_lloq: bool
+    flags: tuple[str, ...]
+    severity: str
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Measured:
+        """Take over a row of the table."""
+        return cls(
+            row["specimen"],
+            row["collected_at"],
+            row["population"],
+            row["cells_per_ul"],
+            row["lower"] or 0.0,
+            row["upper"] or 0.0,
+            row["level"],
+            row["reported"].replace("<LLOQ (", "<").removesuffix(")") or "–",
+            row["method"],
+            row["n_events"],
+            row["lloq"] or None,
+            row["below_lloq"] == "yes",
+            tuple(filter(None, row["flags"].split(";"))),
+            row["severity"],
+        )
+
+
+def measured(rows: Iterable[Mapping[str, Any]]) -> list[Measured]:
+    """Take over the rows of the table ``concentrations``."""
+    return [Measured.from_row(row) for row in rows]
