@@ -110,7 +110,7 @@ def test_gate_fits_and_quality(run):
     assert list(quality.columns) == [column.name for column in QUALITY.columns]
     assert str(quality["n_excluded"].dtype) == "Int64"
     assert list(quality.loc[quality["check"] == "refused", "sample"]) == ["c"]
-    with pytest.raises(StoreError, match=r"has no concentrations\.parquet"):
+    with pytest.raises(StoreError, match=r"holds no 'count' step; it has 01-gate"):
         run.arrow("concentrations")
 
 
