@@ -17,7 +17,8 @@ class Error:
     Attributes
     ----------
     component : str
-        What it is of: ``bead_lot``, ``pipetting``, ``volume``, ``hematology``, ``gating``, ``doublets``, ``anchor``.
+        What it is of: ``bead_lot``, ``pipetting``, ``volume``, ``hematology``, ``gating``, ``bead_gating``,
+        ``doublets``, ``anchor``.
     sd : float
         Standard deviation, natural log units: about the coefficient of variation.
     shared : str

@@ -79,6 +79,7 @@ def by_beads(
     bead_cv: float,
     pipetting_cv: float,
     doublets: Doublets | None,
+    gating_sd: float = 0.0,
 ) -> Reference:
     """Count against beads: cells/µL = cell events / bead events × beads per tube / specimen volume (µL).
 
@@ -93,11 +94,13 @@ def by_beads(
     dilution : float
         Factor by which the specimen was diluted before.
     bead_lot : str
-        Tubes of one lot are wrong together.
+        Tubes of one lot are wrong together; without a name, those with as many beads are taken to be of one.
     bead_cv, pipetting_cv : float
         Coefficients of variation of the beads in a tube, and of the volume pipetted.
     doublets : Doublets, optional
         Estimated factors; None where they are not known.
+    gating_sd : float, optional
+        Beads that the place of their gate leaves open, events, standard deviation.
 
     Examples
     --------
@@ -108,12 +111,14 @@ def by_beads(
     70.0
     """
     factors = doublets or Doublets()
-    lot = Error("bead_lot", log_sd(bead_cv), shared=bead_lot)
+    lot = Error("bead_lot", log_sd(bead_cv), shared=bead_lot or f"{beads_per_tube:g} beads per tube")
+    gate = (Error("bead_gating", log_sd(gating_sd / n_beads)),) if gating_sd else ()
+    doubt = _in_doubt(doublets, factors.cells / factors.beads)
     return Reference(
         "beads",
         float(n_beads),
         beads_per_tube / specimen_ul * dilution * factors.cells / factors.beads,
-        (lot, Error("pipetting", log_sd(pipetting_cv)), *_in_doubt(doublets, factors.cells / factors.beads)),
+        (lot, Error("pipetting", log_sd(pipetting_cv)), *gate, *doubt),
         {
             "n_beads": n_beads,
             "beads_per_tube": beads_per_tube,
@@ -151,6 +156,7 @@ def by_volume(
         "volume_from": source,
         "dilution": dilution,
         "volume_cv": volume_cv,
+        **_told(doublets),
     }
     errors = (Error("volume", log_sd(volume_cv)), *_in_doubt(doublets, factor))
     return Reference("volumetric", volume_ul, dilution * factor, errors, told)

@@ -233,7 +233,7 @@ BUDGET = Table(
         _SPECIMEN,
         _OF_SPECIMEN,
         Column("component", "text", "", "cells and beads (counting), bead_lot, pipetting, volume, hematology, gating, "
-               "doublets, anchor.", key=True),
+               "bead_gating, doublets, anchor.", key=True),
         Column("cv_percent", "number", "%", "Its coefficient of variation."),
         Column("share_percent", "number", "%", "Its share of the variance on the log scale."),
     ),
