@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nti7flow.counting.budget import Error, Part, budget, pooled_errors, total_sd
+from nti7flow.counting.budget import Error, Part, budget, log_sd, pooled_errors, total_sd
 from nti7flow.counting.detection import Limits, detection_limits
 from nti7flow.counting.intervals import central_interval, log_likelihood
 from nti7flow.counting.reference import Reference
@@ -55,12 +55,17 @@ class Tally:
     @property
     def gating(self) -> Error:
         """The places of the gates as a multiplicative error of this tube alone."""
-        return Error("gating", math.sqrt(math.log1p((self.gating_sd / max(self.n_events, 1)) ** 2)))
+        return gating_error(self.gating_sd, self.n_events)
 
     @property
     def errors(self) -> tuple[Error, ...]:
         """All errors but counting."""
         return (*self.reference.errors, self.gating)
+
+
+def gating_error(gating_sd: float, n_events: int) -> Error:
+    """Return events that the places of the gates leave open, out of so many, as a multiplicative error."""
+    return Error("gating", log_sd(gating_sd / max(n_events, 1)))
 
 
 @dataclass(frozen=True)
@@ -201,11 +206,13 @@ def _inputs(tallies: Sequence[Tally]) -> dict[str, float | str]:
 
 
 def errors_of(tallies: Sequence[Tally]) -> tuple[Error, ...]:
-    """Return the errors of tubes that are pooled: each weighs as much as the blood that it looked at."""
-    if len(tallies) == 1:
-        return tallies[0].errors
+    """Return the errors of tubes that are pooled: each weighs as much as the blood that it looked at.
+
+    What the gates leave open is known in events, and adds up as events do.
+    """
     volumes = np.array([tally.reference.amount / tally.reference.cells_per_ul for tally in tallies])
-    return pooled_errors([tally.errors for tally in tallies], (volumes / volumes.sum()).tolist())
+    of_references = pooled_errors([tally.reference.errors for tally in tallies], (volumes / volumes.sum()).tolist())
+    return (*of_references, pool(tallies).gating)
 
 
 def _concentration(
@@ -220,7 +227,7 @@ def _concentration(
     parts = budget(n_events, reference.amount, errors, kind=reference.kind)
     of_reference = 1 / reference.amount if reference.kind == "beads" else 0.0
     sd = math.sqrt(total_sd(errors) ** 2 + of_reference)
-    limits = detection_limits(pooled.background, sd, cv=settings.lloq_cv, least=settings.lloq_events)
+    limits = _limits(pooled, sd, settings)
     probability = heterogeneity(tallies)
     flags, severity = list(pooled.flags), pooled.severity
     if n_events < limits.quantification:
@@ -250,6 +257,20 @@ def _concentration(
         pooled.status,
         errors,
     )
+
+
+def _limits(pooled: Tally, sd: float, settings: CountingSettings) -> Limits:
+    """Return the limits of detection and quantification.
+
+    How many events the gates would leave open of another count is not known. Either as many, or as large a part: of
+    this count both say the same, that it is below the limit or not. The lower limit is given; the other may be infinite
+    where there are few events and the gates leave open all of them.
+    """
+    options = {"cv": settings.lloq_cv, "least": settings.lloq_events}
+    as_part = detection_limits(pooled.background, sd, **options)
+    without = math.sqrt(max(sd**2 - pooled.gating.sd**2, 0.0))
+    as_events = detection_limits(pooled.background, without, gating_sd=pooled.gating_sd, **options)
+    return min(as_part, as_events, key=lambda limits: limits.quantification)
 
 
 def heterogeneity(tallies: Sequence[Tally]) -> float | None:

@@ -13,14 +13,14 @@ PROBABILITY = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of one population in one tube, events.
+    """Limits of one population in one tube: events in its gate, those of the background among them.
 
     Attributes
     ----------
     blank : float
         No more events than this come of the background alone, in 95 of 100 tubes.
     detection : float
-        Expected events of a population that is above the limit of blank in 95 of 100 tubes.
+        Expected events with a population that is above the limit of blank in 95 of 100 tubes.
     quantification : float
         Expected events from which on the coefficient of variation of the concentration is within what is asked;
         infinite where the other errors alone are larger.
@@ -31,7 +31,7 @@ class Limits:
     quantification: float
 
 
-def detection_limits(background: float, sd: float, *, cv: float, least: float = 0.0) -> Limits:
+def detection_limits(background: float, sd: float, *, cv: float, least: float = 0.0, gating_sd: float = 0.0) -> Limits:
     """Return the limits of blank, of detection and of quantification.
 
     Parameters
@@ -44,6 +44,8 @@ def detection_limits(background: float, sd: float, *, cv: float, least: float = 
         Largest coefficient of variation of a quantified concentration, as a fraction.
     least : float, optional
         Events below which nothing is quantified, whatever the coefficient of variation.
+    gating_sd : float, optional
+        Events that the places of the gates leave open, standard deviation, where it is no part of ``sd``.
 
     Examples
     --------
@@ -58,6 +60,7 @@ def detection_limits(background: float, sd: float, *, cv: float, least: float = 
     blank = poisson_quantile(PROBABILITY, background) if background > 0 else 0
     detection = float(gammaincinv(blank + 1, PROBABILITY))
     left = cv * cv - sd * sd
-    # The count scatters with its own cells and with those of the background: (n + b)/n² + sd² = cv².
-    by_cv = (1 + math.sqrt(1 + 4 * left * background)) / (2 * left) if left > 0 else math.inf
+    # What is in the gate scatters with its own n cells and with those of the background: (n + b + g²)/n² + sd² = cv².
+    others = background + gating_sd * gating_sd
+    by_cv = background + (1 + math.sqrt(1 + 4 * left * others)) / (2 * left) if left > 0 else math.inf
     return Limits(blank, detection, max(by_cv, detection, least))
