@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from nti7flow.counting.settings import CountingSettings
-from nti7flow.trial.days import instants, local_date
+from nti7flow.trial.days import instants, local_date, timing
 from nti7flow.trial.hematology import Hematology
 
 
@@ -29,6 +29,8 @@ class Alc:
         Subject and moment of the draw: what rests on the same one is wrong together.
     hours_apart : float or None
         Hours from the specimen; None where one of them has a date alone.
+    others : tuple of str
+        Other draws that are as near by what the sheets say, and counted something else.
     """
 
     cells_per_ul: float
@@ -36,6 +38,7 @@ class Alc:
     source: str
     draw: str
     hours_apart: float | None
+    others: tuple[str, ...] = ()
 
 
 def alc_of(
@@ -44,8 +47,11 @@ def alc_of(
     counts: Iterable[Hematology],
     settings: CountingSettings,
     zone: ZoneInfo,
+    doses: Sequence[tuple[int, date | datetime]] = (),
 ) -> Alc | None:
     """Return the count of the draw nearest to a specimen; None where none is near enough.
+
+    A draw on the other side of a dose is not of the same blood, however near: lymphocytes leave it within hours.
 
     Parameters
     ----------
@@ -59,24 +65,45 @@ def alc_of(
         How many hours may be between them, and the coefficient of variation where the sheet states none.
     zone : ZoneInfo
         Time zone of the study.
+    doses : sequence of (int, date or datetime), optional
+        Number and moment of each dose of the subject.
     """
     if collected_at is None:
         return None
     draws: dict[tuple[date | datetime, str | None], list[Hematology]] = {}
     for row in counts:
         draws.setdefault((row.collected_at, row.timepoint), []).append(row)
+    ours = _doses_before(collected_at, timepoint, doses, zone)
     near: list[tuple[float, str, Alc]] = []
     for (moment, side), rows in draws.items():
         hours = _hours(collected_at, moment, zone)
-        other_side = None not in (timepoint, side) and timepoint != side
-        if other_side or hours is None or hours > settings.hematology_hours:
+        if hours is None or hours > settings.hematology_hours:
+            continue
+        theirs = _doses_before(moment, side, doses, zone)
+        declared_apart = None not in (timepoint, side) and timepoint != side
+        if declared_apart or (None not in (ours, theirs) and ours != theirs):
             continue
         known = isinstance(collected_at, datetime) and isinstance(moment, datetime)
-        draw = f"{rows[0].subject} {moment.isoformat()}"
+        draw = " ".join(filter(None, (rows[0].subject, moment.isoformat(), side)))
         found = _alc(rows, settings, draw, hours if known else None)
         if found is not None:
             near.append((hours, draw, found))
-    return min(near, key=lambda each: each[:2])[2] if near else None
+    if not near:
+        return None
+    hours, _, nearest = min(near, key=lambda each: each[:2])
+    rivals = [alc.draw for at, _, alc in near if at == hours and alc.cells_per_ul != nearest.cells_per_ul]
+    return replace(nearest, others=tuple(sorted(rivals)))
+
+
+def _doses_before(
+    moment: date | datetime, timepoint: str | None, doses: Sequence[tuple[int, date | datetime]], zone: ZoneInfo
+) -> int | None:
+    """Return the latest dose before a moment, 0 before the first; None where nothing tells."""
+    try:
+        placed = timing(moment, doses, zone=zone, timepoint=timepoint)
+    except ValueError:  # contradictions are refused in the sheets; those of controls are not looked at there
+        return None
+    return placed.dose if placed.sure else None
 
 
 def _hours(moment: date | datetime, other: date | datetime, zone: ZoneInfo) -> float | None:
