@@ -6,10 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, datetime
 from functools import partial
 
 from nti7flow.counting.budget import Error, budget, log_sd
-from nti7flow.counting.concentration import Concentration, Tally, concentrate
+from nti7flow.counting.concentration import Concentration, Tally, concentrate, gating_error
 from nti7flow.counting.gated import CountRow, GatedSample
 from nti7flow.counting.hematology import Alc
 from nti7flow.counting.reference import Method, Reference, by_anchor, by_beads, by_lymphocytes, by_volume
@@ -17,11 +18,15 @@ from nti7flow.counting.settings import CountingSettings
 from nti7flow.counting.volume import VOLUME
 from nti7flow.gating.strategy import SEVERITY_ORDER, Severity
 from nti7flow.trial import SampleRow
+from nti7flow.trial.specimens import said_most
 
 #: The haematology count among the populations.
 ALC = "alc"
 #: Flags of concentrations.
 METHOD_CHANGE, NOTHING_TO_COUNT_AGAINST, TUBE_LEFT_OUT = "method_change", "no_reference", "tube_left_out"
+DILUTION_ASSUMED, VOLUME_IN_DOUBT = "dilution_assumed", "volume_in_doubt"
+#: Flags of haematology counts: other draws are as near by what the sheets say; 0 is what was told, not how sure it is.
+DRAW_IN_DOUBT, NO_LYMPHOCYTES = "draw_in_doubt", "reported_zero"
 #: Bead events that a concentration needs at least; fewer are no beads.
 LEAST_BEADS = 20
 
@@ -55,8 +60,17 @@ class SpecimenResult:
 
     @property
     def subject(self) -> str | None:
-        """Whose blood it is."""
-        return self.row.subject if self.row else None
+        """Whose blood it is, as the first of its tubes says that does."""
+        return next((row.subject for row in self._rows if row.subject), None)
+
+    @property
+    def collected_at(self) -> date | datetime | None:
+        """When it was drawn: of what its tubes say, what says most."""
+        return said_most(row.collected_at for row in self._rows)
+
+    @property
+    def _rows(self) -> list[SampleRow]:
+        return [tube.row for tube in self.tubes if tube.row is not None]
 
     @property
     def labels(self) -> dict[str, str]:
@@ -104,18 +118,48 @@ def count_specimen(
     references = {sample: each for sample, each in found_references.items() if each is not None}
     method = _method([each.method for each in references.values()])
     counted = [tube for tube in tubes if (r := references.get(tube.sample)) is not None and r.method == method]
-    direct = concentrate(_tallies(counted, references), settings)
+    direct = concentrate(_tallies(counted, references, alc), settings)
     others = [tube for tube in tubes if tube not in counted]
     anchored = concentrate(_anchored(others, direct), settings) if direct else {}
     found = {ALC: hematology(alc, settings)} if alc is not None else {}
     for tube in tubes:
         for count in tube.results():
             name = count.population
-            if name not in found or found[name].cells_per_ul is None:
-                found[name] = direct.get(name) or anchored.get(name) or _nothing(count, tube, settings)
-    left_out = {tube.sample for tube in counted} - {s for each in direct.values() for s in each.samples}
+            this = direct.get(name) or anchored.get(name) or _nothing(count, tube, settings)
+            if name not in found or SEVERITY_ORDER.index(this.severity) > SEVERITY_ORDER.index(found[name].severity):
+                found[name] = this
     result = SpecimenResult(specimen, tubes[0].row, tuple(tubes), references, alc, found)
-    return result.flagged(TUBE_LEFT_OUT, "review") if left_out else result
+    return result.flagged(TUBE_LEFT_OUT, "review", _without_all(tubes, counted, direct))
+
+
+def _without_all(
+    tubes: Sequence[GatedSample], counted: Sequence[GatedSample], direct: Mapping[str, Concentration]
+) -> set[str]:
+    """Return populations whose concentration does not rest on all tubes that should tell it.
+
+    Those are the tubes of the specimen's method, and tubes that have beads or a volume by the sheet and yet no
+    reference, or one of another method. A tube without any is only there for subsets.
+    """
+    samples = {tube.sample for tube in counted} | {tube.sample for tube in tubes if _names_reference(tube)}
+    return {
+        count.population
+        for tube in tubes
+        if tube.sample in samples
+        for count in tube.results()
+        if count.status != "not_in_panel"
+        and count.population in direct
+        and tube.sample not in direct[count.population].samples
+    }
+
+
+def _names_reference(tube: GatedSample) -> bool:
+    """Whether the sheet says what a tube is to be counted against, and its gates could tell."""
+    row = tube.row
+    return row is not None and ((_names_beads(row) and "beads" in tube.counts) or row.acquired_volume_ul is not None)
+
+
+def _names_beads(row: SampleRow) -> bool:
+    return row.beads_per_tube is not None and row.specimen_volume_ul is not None
 
 
 def _method(methods: Sequence[Method]) -> Method | None:
@@ -127,16 +171,23 @@ def reference_of(tube: GatedSample, alc: Alc | None, settings: CountingSettings)
     """Return what the events of a tube are counted against; None where there is nothing.
 
     ``auto`` takes beads where the sheet names them, even if none were found: another method would then hide that they
-    are missing.
+    are missing. A volume that only the cytometer tells is one of stained and lysed blood: where the sheet does not say
+    how diluted that was, a haematology count goes before it.
     """
     row = tube.row
-    names_beads = row is not None and row.beads_per_tube is not None and row.specimen_volume_ul is not None
+    names_beads = row is not None and _names_beads(row)
     if settings.method == "beads" or (settings.method == "auto" and names_beads):
         return _beads(tube, row, settings) if row is not None and names_beads else None
     if settings.method != "dual_platform":
         volume = _volume(tube, settings)
-        if volume is not None or settings.method == "volumetric":
+        said = row is not None and (row.dilution is not None or row.acquired_volume_ul is not None)
+        if settings.method == "volumetric" or (volume is not None and said):
             return volume
+        return _dual_platform(tube, alc) or volume
+    return _dual_platform(tube, alc)
+
+
+def _dual_platform(tube: GatedSample, alc: Alc | None) -> Reference | None:
     n_lymphocytes = tube.n_events("lymphocytes")
     if alc is None or not n_lymphocytes or alc.cells_per_ul == 0:
         return None
@@ -159,6 +210,7 @@ def _beads(tube: GatedSample, row: SampleRow, settings: CountingSettings) -> Ref
         bead_cv=settings.bead_cv if row.bead_cv is None else row.bead_cv,
         pipetting_cv=settings.pipetting_cv,
         doublets=tube.doublets,
+        gating_sd=tube.counts["beads"].gating_sd,
     )
 
 
@@ -173,26 +225,52 @@ def _volume(tube: GatedSample, settings: CountingSettings) -> Reference | None:
     return None
 
 
-def _tally(tube: GatedSample, count: CountRow, reference: Reference) -> Tally:
+def _tally(tube: GatedSample, count: CountRow, reference: Reference, alc: Alc | None = None) -> Tally:
+    flags = {flag: count.severity for flag in count.flags} | _flags_of_reference(tube, reference, alc)
     return Tally(
         tube.sample,
         count.n_events or 0,
         reference,
         count.gating_sd,
-        min(count.background, count.n_events or 0),
-        count.flags,
-        count.severity,
+        count.background,
+        tuple(flags),
+        max((count.severity, *flags.values()), key=SEVERITY_ORDER.index),
         count.status,
     )
 
 
-def _tallies(tubes: Sequence[GatedSample], references: Mapping[str, Reference]) -> dict[str, list[Tally]]:
+def _flags_of_reference(tube: GatedSample, reference: Reference, alc: Alc | None) -> dict[str, Severity]:
+    """Return what to know of that which all populations of a tube are counted against."""
+    flags: dict[str, Severity] = {}
+    beads, volume = tube.counts.get("beads"), tube.check(VOLUME)
+    if reference.method == "beads" and beads is not None:
+        # What is of the whole tube stands on every count already; a flag with a colon is of a gate above.
+        flags = {flag if ":" in flag else f"beads:{flag}": beads.severity for flag in _own_flags(tube, beads)}
+    if reference.method == "dual_platform" and alc is not None and alc.others:
+        flags[DRAW_IN_DOUBT] = "review"
+    if reference.method == "volumetric":
+        if tube.row is None or tube.row.dilution is None:
+            flags[DILUTION_ASSUMED] = "info" if tube.row is None else "review"
+        in_sheet = tube.row is not None and tube.row.acquired_volume_ul is not None
+        if not in_sheet and volume is not None and volume.severity:
+            flags[VOLUME_IN_DOUBT] = volume.severity
+    return flags
+
+
+def _own_flags(tube: GatedSample, count: CountRow) -> list[str]:
+    """Return the flags of a count that not all counts of its tube have."""
+    return [flag for flag in count.flags if any(flag not in other.flags for other in tube.counts.values())]
+
+
+def _tallies(
+    tubes: Sequence[GatedSample], references: Mapping[str, Reference], alc: Alc | None
+) -> dict[str, list[Tally]]:
     """Return the counts of each population; those that must not be used only where there is no other."""
     tallies: dict[str, list[Tally]] = {}
     for tube in tubes:
         for count in tube.results():
             if count.n_events is not None:
-                tallies.setdefault(count.population, []).append(_tally(tube, count, references[tube.sample]))
+                tallies.setdefault(count.population, []).append(_tally(tube, count, references[tube.sample], alc))
     usable = {name: [t for t in each if t.severity != "invalid"] for name, each in tallies.items()}
     return {name: usable[name] or each for name, each in tallies.items()}
 
@@ -238,6 +316,7 @@ def _nothing(count: CountRow, tube: GatedSample, settings: CountingSettings) -> 
         flags=flags,
         severity=severity,
         status=count.status,
+        errors=(gating_error(count.gating_sd, count.n_events or 0),),
     )
 
 
@@ -248,6 +327,9 @@ def hematology(alc: Alc, settings: CountingSettings) -> Concentration:
     errors = (Error("hematology", log_sd(alc.cv), shared=alc.draw),)
     reach = math.exp(float(ndtri((1 + settings.level) / 2)) * errors[0].sd)
     told: dict[str, float | str] = {"alc_per_ul": alc.cells_per_ul, "alc_from": alc.source, "alc_cv": alc.cv}
+    flags: dict[str, Severity] = {DRAW_IN_DOUBT: "review"} if alc.others else {}
+    if alc.cells_per_ul == 0:
+        flags[NO_LYMPHOCYTES] = "info"
     told |= {"draw": alc.draw} | ({} if alc.hours_apart is None else {"hours_apart": alc.hours_apart})
     return Concentration(
         ALC,
@@ -258,6 +340,8 @@ def hematology(alc: Alc, settings: CountingSettings) -> Concentration:
         "hematology",
         reference=Reference("hematology", 1.0, 1.0, errors, told),
         parts=tuple(part for part in budget(1, 1.0, errors, kind="share") if part.component == "hematology"),
+        flags=tuple(flags),
+        severity=max(("", *flags.values()), key=SEVERITY_ORDER.index),
         errors=errors,
     )
 

@@ -53,7 +53,7 @@ def concentration_rows(result: SpecimenResult) -> Iterator[dict[str, Any]]:
 
 
 def _whose(result: SpecimenResult) -> dict[str, Any]:
-    at = result.row.collected_at if result.row else None
+    at = result.collected_at
     return {
         "specimen": result.specimen,
         "subject": result.subject,

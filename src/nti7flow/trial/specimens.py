@@ -61,7 +61,7 @@ def specimens_of(rows: Iterable[SampleRow], zone: ZoneInfo) -> tuple[Specimen, .
         Specimen(
             name,
             next((row.subject for row in group if row.subject), None),
-            max((row.collected_at for row in group), key=_detail),
+            said_most(row.collected_at for row in group),
             next((row.timepoint for row in group if row.timepoint), None),
             tuple(row.sample for row in group),
         )
@@ -69,6 +69,11 @@ def specimens_of(rows: Iterable[SampleRow], zone: ZoneInfo) -> tuple[Specimen, .
     ]
     key = {s.specimen: (s.subject or "", *order_in_time(s.collected_at, zone), s.specimen) for s in specimens}
     return tuple(sorted(specimens, key=lambda specimen: key[specimen.specimen]))
+
+
+def said_most(moments: Iterable[date | datetime | None]) -> date | datetime | None:
+    """Return of what several tubes say of one moment what says most; None where none says anything."""
+    return max(moments, key=_detail, default=None)
 
 
 def _detail(moment: date | datetime | None) -> int:
