@@ -12,7 +12,7 @@ from nti7flow.counting.specimens import LEAST_BEADS
 from nti7flow.gating.strategy import SEVERITY, SEVERITY_ORDER, Severity
 
 #: Standard deviation of the bead events that the place of their gate leaves open, %: beyond the first worth knowing,
-#: beyond the second for review. Beads of one lot are told to 2 %, and this is no part of the interval.
+#: beyond the second for review. Intervals have it in them; this is where it is worth a look.
 BEAD_GATE_PERCENT = (2.0, 5.0)
 
 
@@ -57,7 +57,7 @@ def _bead_gate(tube: GatedSample, n_beads: int) -> Finding:
     text = advised(
         f"the gate of beads is '{status}', its place leaves {said(value)} % of {said(n_beads)} beads open{beside}",
         severity,
-        "see whether beads are one group apart from all cells; what is open here is not in the intervals",
+        "see whether beads are one group apart from all cells; intervals are as wide as this asks",
     )
     return Finding("bead_gate", value, limit, severity, text, population="beads", marks=None)
 

@@ -56,12 +56,12 @@ def _age(result: SpecimenResult, limits: AcceptanceLimits, zone: ZoneInfo) -> It
     """Yield how old the blood of each tube was when it was stained, or else acquired."""
     for tube in result.tubes:
         row = tube.row
-        if row is None or row.collected_at is None:
+        if row is None or result.collected_at is None:
             continue
         end, what = (row.stained_at, "stained") if row.stained_at is not None else (row.acquired_at, "acquired")
         if end is None:
             continue
-        hours, unsure = _hours(row.collected_at, end, zone)
+        hours, unsure = _hours(result.collected_at, end, zone)
         # A date alone may be any time of its day; what is surely too old is judged.
         severity, limit = at_most(max(hours - unsure, 0), limits.specimen_age_hours)
         given = f"; only dates are known, give or take {said(unsure)} hours" if unsure else ""
