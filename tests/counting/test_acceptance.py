@@ -276,7 +276,7 @@ def test_age_of_the_blood(hours, severity, limit):
     assert flagged(result, "specimen_age") == (ALL if severity == "review" else set())
     # Once it is stained it is fixed: what counts is until then.
     _, rows = checked(specimen(tube(**times, stained_at=at + timedelta(hours=1))))
-    assert rows["specimen_age"].look_at == "stained 1 hours after the draw"
+    assert rows["specimen_age"].look_at == "stained 1 h after the draw"
 
 
 def test_age_by_dates_alone_is_judged_where_it_is_sure_and_no_tube_is_stained_before_its_draw():
@@ -284,10 +284,10 @@ def test_age_by_dates_alone_is_judged_where_it_is_sure_and_no_tube_is_stained_be
     for days, severity in ((3, ""), (4, "info"), (5, "review")):
         _, rows = checked(specimen(tube(collected_at=drawn, stained_at=drawn + timedelta(days=days))))
         assert (rows["specimen_age"].value, rows["specimen_age"].severity) == (24 * days, severity)
-        assert "give or take 24 hours" in rows["specimen_age"].look_at
+        assert "give or take 24 h" in rows["specimen_age"].look_at
     _, rows = checked(specimen(tube(collected_at=drawn, stained_at=drawn - timedelta(days=2))))
     assert rows["specimen_age"].severity == "review"
-    assert rows["specimen_age"].look_at.startswith("stained 48 hours before the draw")
+    assert rows["specimen_age"].look_at.startswith("stained 48 h before the draw")
 
 
 @pytest.mark.parametrize(
@@ -297,9 +297,10 @@ def test_age_by_dates_alone_is_judged_where_it_is_sure_and_no_tube_is_stained_be
         (2000 * 1.2, 0.001, "review", 1.15),  # no chance, though within the limits
         (2000 * 1.25, 0.08, "", 1.3),
         (2000 * 1.35, 0.10, "info", 1.3),
-        (2000 * 1.7, 0.20, "review", 1.6),
+        (2000 * 1.7, 0.19, "review", 1.6),
+        (2000 * 1.7, 0.22, "info", 1.3),  # 2.4 SD: haematology by so few cells may be that far off
         (2000 * 1.7, 0.40, "info", 1.3),  # chance
-        (2000 / 1.7, 0.20, "review", 1.6),
+        (2000 / 1.7, 0.19, "review", 1.6),
     ],
 )
 def test_flow_lymphocytes_against_haematology(alc, cv, severity, limit):

@@ -21,6 +21,9 @@ MAIN = ("lymphocytes", "t_cells", "cd4_t", "cd8_t", "b_cells", "nk_cells")
 #: Two lymphocyte counts of one draw, further apart than so many standard deviations of both, are of different blood,
 #: or one is wrong; by less than this fold nobody would act on it.
 BEYOND_SD, LEAST_FOLD = 3.5, 1.15
+#: Standard deviations that a fold beyond its outer limit must have, so that it comes by chance in 1 of 100 draws even
+#: where haematology is so uncertain that all may be beyond it.
+FOLD_SD = 2.58
 
 
 def check_specimen(
@@ -64,15 +67,15 @@ def _age(result: SpecimenResult, limits: AcceptanceLimits, zone: ZoneInfo) -> It
         hours, unsure = _hours(result.collected_at, end, zone)
         # A date alone may be any time of its day; what is surely too old is judged.
         severity, limit = at_most(max(hours - unsure, 0), limits.specimen_age_hours)
-        given = f"; only dates are known, give or take {said(unsure)} hours" if unsure else ""
+        given = f"; only dates are known, give or take {said(unsure)} h" if unsure else ""
         text = advised(
-            f"{what} {said(hours)} hours after the draw{given}",
+            f"{what} {said(hours)} h after the draw{given}",
             severity,
             "in old blood cells die and granulocytes lose side scatter; see the share of dead cells and the gates",
         )
         if hours + unsure < 0:
             severity = "review"
-            text = f"{what} {said(-hours)} hours before the draw: one of the two times in the sheet is wrong"
+            text = f"{what} {said(-hours)} h before the draw: one of the two times in the sheet is wrong"
         yield Finding("specimen_age", hours, limit, severity, text, sample=tube.sample, marks=None)
 
 
@@ -112,7 +115,7 @@ def judge_fold(fold: float, sd: float, limits: tuple[float, float]) -> tuple[Sev
     is none even within the limits.
     """
     beyond = max(math.exp(BEYOND_SD * sd), LEAST_FOLD)
-    if fold > min(beyond, limits[1]) and (fold > beyond or math.log(fold) > NO_CHANCE_SD * sd):
+    if fold > min(beyond, limits[1]) and (fold > beyond or math.log(fold) > FOLD_SD * sd):
         return "review", min(beyond, limits[1])
     return ("info" if fold > limits[0] else ""), limits[0]
 
@@ -179,7 +182,7 @@ def _minimum_events(result: SpecimenResult, found: Concentration, least: int, li
     n_events = found.n_events or 0
     few = n_events < least
     label = result.labels.get(found.population, found.population)
-    text = f"{label}: {said(n_events)} events"
+    text = f"{label}: {said(n_events)} event{'' if n_events == 1 else 's'}"
     if few:
         text = f"{text}, fewer than {said(least)}; {longer_acquisition(found, cv_percent=limits.assay_cv_percent[0])}"
     return Finding("minimum_events", n_events, least, "info" if few else "", text, population=found.population)
