@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from scipy.stats import pearsonr, t, theilslopes
+from scipy.stats import ks_2samp, pearsonr, t, theilslopes
 
 from nti7flow.counting.agreement import bland_altman, differences, has_ratio, passing_bablok
 from nti7flow.errors import ConfigError
@@ -196,6 +196,8 @@ def test_the_cusum_is_that_of_the_signs_along_the_line():
     steps = np.select([residuals > 1e-9, residuals < -1e-9], [sqrt(below / above), -sqrt(above / below)])
     distance = (y + x / b - a) / sqrt(1 + 1 / b**2)  # as in the paper
     sums = np.cumsum(steps[np.argsort(distance)])
+    apart = ks_2samp(distance[steps > 0], distance[steps < 0]).statistic
+    assert np.max(np.abs(sums)) == pytest.approx(sqrt(above * below) * apart)
     assert found.cusum == pytest.approx(np.max(np.abs(sums)) / sqrt((above + below) / 2 + 1))
 
 

@@ -284,7 +284,6 @@ def _slopes(x: Floats, y: Floats) -> tuple[Floats, int]:
 def _linearity(x: Floats, y: Floats, slope: float, intercept: float) -> tuple[float, float]:
     """Cusum of the residuals' signs in the order along the line, and the p that the relation is linear."""
     from scipy.special import kolmogorov
-    from scipy.stats import ks_2samp
 
     residuals = y - intercept - slope * x
     least = _ROUNDING * float(np.max(np.abs(y)) + abs(slope) * np.max(np.abs(x)))
@@ -295,7 +294,8 @@ def _linearity(x: Floats, y: Floats, slope: float, intercept: float) -> tuple[fl
     along = x + slope * y  # rises with the distance along the line
     # Steps of root(n_below / n_above) up and of its inverse down sum to the difference of both distributions, times
     # root(n_above n_below). Points at one place are one step, whichever comes first.
-    apart = float(ks_2samp(along[above], along[below], method="asymp").statistic)
+    shares = (np.searchsorted(np.sort(along[side]), along, side="right") / side.sum() for side in (above, below))
+    apart = float(np.max(np.abs(np.subtract(*shares))))
     # The paper has L points on either side of its line; where many lie on it, sides differ.
     cusum = sqrt(n_above * n_below) * apart / sqrt((n_above + n_below) / 2 + 1)
     return cusum, float(kolmogorov(cusum))
