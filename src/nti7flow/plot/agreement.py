@@ -28,7 +28,7 @@ CELL, CELL_HEIGHT, COLUMNS, OVERVIEW_HEADER = 5.3, 3.9, 3, 0.55
 DOT, LINE, BAND = "#5b8fb0", "#0b5c8a", 0.16
 IN_REVIEW = "▲ one of both counts is for review"
 #: Ratios that an axis may name, in percent more or less.
-RATIOS = (1, 2, 5, 10, 20, 30, 50, 75, 100, 200, 400, 900, 1900, 4900,
+RATIOS = (1, 2, 5, 10, 20, 30, 50, 75, 100, 200, 400, 900, 1900, 4900, 9900, 99900, 999900,
           -1, -2, -5, -10, -20, -30, -40, -50, -65, -80, -90, -95, -98)  # fmt: skip
 #: Logarithmic differences over which even steps of percent would crowd.
 WIDE = 0.7
@@ -346,7 +346,7 @@ def _told(value: float, found: BlandAltman) -> str:
 def _signed(percent: float) -> str:
     """``+3.1 %``; from four times as much on it is easier told as ``× 5``."""
     if percent >= 300:
-        return f"× {1 + percent / 100:.3g}"
+        return f"× {1 + percent / 100:,.3g}" if percent < 99_000 else f"× {1 + percent / 100:,.0f}"
     digits = 0 if abs(percent) >= 99.5 or percent == int(percent) else 1 if abs(percent) >= 1 else 2
     return f"{percent:+.{digits}f} %".replace("-", "−")
 
