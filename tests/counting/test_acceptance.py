@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from nti7flow.counting.acceptance import accept, see_together
-from nti7flow.counting.acceptance_limits import AcceptanceLimits
-from nti7flow.counting.findings import exceeds, said, share_at_most
+from nti7flow.counting.acceptance.accept import accept, see_together
+from nti7flow.counting.acceptance.findings import exceeds, said, share_at_most
+from nti7flow.counting.acceptance.limits import AcceptanceLimits
+from nti7flow.counting.acceptance.longer import longer_acquisition
+from nti7flow.counting.acceptance.purity import corrected_percent
 from nti7flow.counting.gated import CheckRow, CountRow, GatedSample
 from nti7flow.counting.hematology import Alc
-from nti7flow.counting.longer import longer_acquisition
-from nti7flow.counting.purity import corrected_percent
 from nti7flow.counting.settings import CountingSettings
 from nti7flow.counting.specimens import count_specimen
 from nti7flow.gating.strategy import SEVERITY_ORDER

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from nti7flow.counting.acceptance_limits import AcceptanceLimits
+from nti7flow.counting.acceptance.limits import AcceptanceLimits
 from nti7flow.counting.settings import CountingSettings
 from nti7flow.errors import ConfigError
 from nti7flow.gating.yaml_source import read_yaml

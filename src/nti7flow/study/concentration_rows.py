@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from nti7flow.counting.acceptance.purity import corrected_percent
 from nti7flow.counting.concentration import Concentration
-from nti7flow.counting.purity import corrected_percent
 from nti7flow.counting.ratio import cd4_cd8_ratio
 from nti7flow.counting.settings import CountingSettings
 from nti7flow.counting.specimens import SpecimenResult

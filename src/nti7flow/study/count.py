@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from nti7flow._version import __version__
-from nti7flow.counting.acceptance import Acceptance, accept, see_together
-from nti7flow.counting.acceptance_limits import AcceptanceLimits
+from nti7flow.counting.acceptance.accept import Acceptance, accept, see_together
+from nti7flow.counting.acceptance.limits import AcceptanceLimits
 from nti7flow.counting.blanks import blank_rates, with_blanks
 from nti7flow.counting.gated import CheckRow, CountRow, GatedSample
 from nti7flow.counting.hematology import alc_of

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from nti7flow.counting.acceptance_limits import AcceptanceLimits
+from nti7flow.counting.acceptance.limits import AcceptanceLimits
 from nti7flow.counting.settings import CountingSettings
 from nti7flow.errors import ConfigError, did_you_mean
 from nti7flow.gating.yaml_source import read_yaml

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from nti7flow.counting.acceptance_limits import AcceptanceLimits
+from nti7flow.counting.acceptance.findings import Finding, advised, at_most, said
+from nti7flow.counting.acceptance.limits import AcceptanceLimits
 from nti7flow.counting.doublets import DOUBLETS
-from nti7flow.counting.findings import Finding, advised, at_most, said
 from nti7flow.counting.gated import GatedSample
 from nti7flow.counting.specimens import LEAST_BEADS
 from nti7flow.gating.strategy import SEVERITY, SEVERITY_ORDER, Severity

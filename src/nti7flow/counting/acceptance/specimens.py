@@ -8,10 +8,10 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from nti7flow.counting.acceptance_limits import AcceptanceLimits
+from nti7flow.counting.acceptance.findings import NO_CHANCE_SD, Finding, advised, at_most, said
+from nti7flow.counting.acceptance.limits import AcceptanceLimits
+from nti7flow.counting.acceptance.longer import longer_acquisition
 from nti7flow.counting.concentration import HETEROGENEITY, Concentration
-from nti7flow.counting.findings import NO_CHANCE_SD, Finding, advised, at_most, said
-from nti7flow.counting.longer import longer_acquisition
 from nti7flow.counting.specimens import ALC, SpecimenResult
 from nti7flow.gating.strategy import Severity
 from nti7flow.trial.days import instants, local_date

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
-from nti7flow.counting.acceptance_limits import AcceptanceLimits
-from nti7flow.counting.acceptance_specimens import check_specimen
-from nti7flow.counting.acceptance_together import Together, check_lot, see_together
-from nti7flow.counting.acceptance_tubes import check_tube
-from nti7flow.counting.findings import Acceptance, Finding
+from nti7flow.counting.acceptance.findings import Acceptance, Finding
+from nti7flow.counting.acceptance.limits import AcceptanceLimits
+from nti7flow.counting.acceptance.specimens import check_specimen
+from nti7flow.counting.acceptance.together import Together, check_lot, see_together
+from nti7flow.counting.acceptance.tubes import check_tube
 from nti7flow.counting.gated import GatedSample
 from nti7flow.counting.specimens import ALC, SpecimenResult, add_flag
 

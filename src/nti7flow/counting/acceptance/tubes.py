@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from nti7flow.counting.acceptance_acquired import check_acquired, check_beads
-from nti7flow.counting.acceptance_limits import AcceptanceLimits
-from nti7flow.counting.findings import Finding, advised, exceeds, said, share_at_most
+from nti7flow.counting.acceptance.acquired import check_acquired, check_beads
+from nti7flow.counting.acceptance.findings import Finding, advised, exceeds, said, share_at_most
+from nti7flow.counting.acceptance.limits import AcceptanceLimits
+from nti7flow.counting.acceptance.purity import lineage_events
 from nti7flow.counting.gated import GatedSample
 from nti7flow.counting.lineages import OVERLAP_B, OVERLAP_NK, RECOVERY
-from nti7flow.counting.purity import lineage_events
 from nti7flow.gating.strategy import Severity
 
 #: Fewer lymphocytes than this are for review: the blood of a trial has more, and a gate beside them has next to none.

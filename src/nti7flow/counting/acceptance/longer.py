@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
+from nti7flow.counting.acceptance.findings import said
 from nti7flow.counting.budget import BEADS, CELLS
 from nti7flow.counting.concentration import Concentration
-from nti7flow.counting.findings import said
 
 
 def fraction_acquired(found: Concentration) -> float | None:

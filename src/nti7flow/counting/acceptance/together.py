@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from nti7flow.counting.acceptance_tubes import subsets_apart
-from nti7flow.counting.findings import Finding, advised, said
+from nti7flow.counting.acceptance.findings import Finding, advised, said
+from nti7flow.counting.acceptance.tubes import subsets_apart
 from nti7flow.counting.gated import GatedSample
 from nti7flow.counting.reference import Reference
 from nti7flow.counting.specimens import SpecimenResult
