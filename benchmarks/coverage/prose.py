@@ -3,7 +3,7 @@
 HEAD = """<!-- Written by python -m benchmarks.coverage; what is changed by hand is lost. -->
 # How often the intervals hold the truth
 
-Written by `make coverage`, which measures all of it anew: two to four minutes, the same numbers every time ({draws:,}
+Written by `make coverage`, which measures all of it anew: two minutes of CPU, the same numbers every time ({draws:,}
 draws a point, seed {seed}). What is judged is `central_interval` of `nti7flow.counting.intervals`, level 95 %; how it
 works is told in [How sure a count is](../explanation/uncertainty.md).
 
@@ -51,7 +51,8 @@ OTHERS = """## Volume, share of lymphocytes, and beyond the grid
 Volume: the acquired volume is read with 2 %, pipetting 2 %. Share: of so many lymphocytes, times a haematology count
 with 5 %; the last three rows of a share are 52, 90 and 98 % of all lymphocytes. Calculated; simulation agrees within
 {stray:.1f} standard errors. The last columns are for tubes that should not be: 20 beads, or gates that are wrong
-by 20 or 40 %.
+by 20 or 40 %. Where nearly all lymphocytes are of the population, gates cannot be wrong upwards; the interval does not
+know, and is too careful.
 """
 
 LIMITS = """## What this does not show
