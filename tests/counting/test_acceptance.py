@@ -508,6 +508,8 @@ def test_numbers_are_said_as_people_write_them():
 def test_every_check_is_in_the_reference():
     page = (Path(__file__).parents[2] / "docs/reference/acceptance.md").read_text()
     documented = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
-    source = "".join(path.read_text() for path in (Path(__file__).parents[2] / "src/nti7flow/counting/acceptance").glob("*.py"))
+    source = "".join(
+        path.read_text() for path in (Path(__file__).parents[2] / "src/nti7flow/counting/acceptance").glob("*.py")
+    )
     named = set(re.findall(r'Finding\(\s*"(\w+)"', source)) | {"overlap_cd3_cd19", "overlap_cd3_nk"}
     assert documented == named

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nti7flow.gating.strategy import (
@@ -100,7 +100,6 @@ def _count(population: Population, by_id: dict[str, Population], members: Member
     within = any(p.id == LYMPHOCYTES for p in (population, *ancestors))
     n_lymphocytes = _size(members, LYMPHOCYTES) if within and LYMPHOCYTES in by_id else None
     rests_on = list(_rests_on(population, by_id)) if inherits else [population]
-    severities = [SEVERITY[p.status] for p in rests_on] + [_of_flags(p, population) for p in rests_on]
     inherited = [f"{p.id}:{flag}" for p in rests_on if p is not population for flag in p.flags if _is_passed_on(flag)]
     path = "/".join(["", *(_step(p) for p in reversed(ancestors)), _step(population)])
     return Count(
@@ -116,8 +115,19 @@ def _count(population: Population, by_id: dict[str, Population], members: Member
         upper_limit=None if n_events is None or population.status != "absent" else upper_limit(n_events),
         status=population.status,
         flags=tuple(dict.fromkeys((*population.flags, *inherited))),
-        severity=max(severities, key=SEVERITY_ORDER.index),
+        severity=_severity(population, rests_on),
     )
+
+
+def gate_severities(strategy: GatingStrategy) -> dict[str, Severity]:
+    """Return the severity that gates give to the count of each population, without what is of the whole sample."""
+    by_id = {population.id: population for population in strategy.populations}
+    return {each.id: _severity(each, list(_rests_on(each, by_id))) for each in strategy.populations}
+
+
+def _severity(population: Population, rests_on: Sequence[Population]) -> Severity:
+    severities = [SEVERITY[p.status] for p in rests_on] + [_of_flags(p, population) for p in rests_on]
+    return max(severities, key=SEVERITY_ORDER.index)
 
 
 def _is_passed_on(flag: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from nti7flow.counting.doublets import DOUBLETS, doublet_factors
@@ -81,7 +81,7 @@ class GatedSample:
     counts: Mapping[str, CountRow]
     checks: tuple[CheckRow, ...] = ()
     reported: frozenset[str] | None = None
-    panel: str = field(default="")
+    template: str = ""
 
     @property
     def specimen(self) -> str:

@@ -17,7 +17,7 @@ from nti7flow.counting.fractions import Count
 from nti7flow.errors import AmbiguousMarker, UnknownMarker
 from nti7flow.events.sample import Sample
 from nti7flow.events.spillover import Spillover
-from nti7flow.gating.strategy import Members, Severity
+from nti7flow.gating.strategy import Members, Severity, Status
 from nti7flow.gating.values import scale_values
 from nti7flow.quality.margins import at_end
 from nti7flow.trial import SampleRow
@@ -36,6 +36,8 @@ CD8_SHARE, CD8_TO_CD4 = 0.08, 1.25
 SATURATED_SHARE, SATURATED_MOST = 0.10, 0.50
 #: Fewer events than this, where a thousand are wanted, are no beads: a doublet here and there is as bright.
 LEAST_BEADS = 20
+#: Flag of a tube without the beads that the sheet names.
+BEADS_MISSING = "beads_missing"
 #: Blood in which fewer lymphocytes than this are found among so many events is no blood, or the gate missed them.
 LEAST_LYMPHOCYTES, AMONG_EVENTS = 20, 1000
 
@@ -150,13 +152,18 @@ class Light:
         return None
 
 
+def lacks_beads(row: SampleRow | None, n_beads: int | None, status: Status) -> bool:
+    """Whether the sheet says that there are beads in a tube, and there are none."""
+    if row is None or not (row.bead_lot or row.beads_per_tube):
+        return False
+    return status != "not_in_panel" and (n_beads or 0) < LEAST_BEADS
+
+
 def _beads(counts: Sequence[Count], row: SampleRow | None) -> Iterator[Check]:
     """Yield beads that the sheet says are in the tube, and that are not."""
-    if row is None or not (row.bead_lot or row.beads_per_tube):
-        return
     found = next((count for count in counts if count.population == "beads"), None)
-    if found is not None and found.status != "not_in_panel" and (found.n_events or 0) < LEAST_BEADS:
-        yield Check("beads_missing though the sheet names them", found.n_events or 0, LEAST_BEADS, "invalid")
+    if found is not None and lacks_beads(row, found.n_events, found.status):
+        yield Check(f"{BEADS_MISSING} though the sheet names them", found.n_events or 0, LEAST_BEADS, "invalid")
 
 
 def _missing(counts: Sequence[Count]) -> Iterator[Check]:

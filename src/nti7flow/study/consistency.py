@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 
 import numpy as np
 
+from nti7flow.counting.bead_lots import LEAST_TUBES, LotUse, odd_lots
 from nti7flow.counting.checks import Check
 from nti7flow.counting.fractions import add_notes
 from nti7flow.counting.plausibility import plausibility_flags
@@ -17,8 +17,6 @@ from nti7flow.gating.dimensions import Dimension
 from nti7flow.study.tube import GatedTube, RefusedTube
 
 Outcome = GatedTube | RefusedTube
-#: Tubes that a batch must have for one of them to stand out.
-LEAST_TUBES = 4
 #: A coefficient of the matrix that differs by more from the middle of the batch, and by more of the spreads between its
 #: tubes: matrices set anew each day differ by one or two hundredths.
 SPILLOVER_DIFFERENCE, SPILLOVER_SPREADS = 0.05, 5.0
@@ -93,34 +91,8 @@ def _matrices(gated: Sequence[GatedTube]) -> Iterator[tuple[str, Check]]:
 
 def _lots(gated: Sequence[GatedTube]) -> Iterator[tuple[str, Check]]:
     """Yield tubes with a bead lot that no other specimen has, between tubes that share another."""
-    dated = [(at, one) for one in gated if (at := _when(one)) is not None and one.tube.row and one.tube.row.bead_lot]
-    users: dict[str, set[str]] = {}
-    for _, one in dated:
-        users.setdefault(_lot(one), set()).add(_specimen(one))
-    for group in _groups([one for _, one in sorted(dated, key=lambda pair: pair[0])], lambda one: ""):
-        usual, n_usual = Counter(map(_lot, group)).most_common(1)[0]
-        places = [place for place, one in enumerate(group) if _lot(one) == usual]
-        for place, one in enumerate(group):
-            alone = len(users[_lot(one)]) == 1 and 2 * n_usual > len(group) and _lot(one) != usual
-            if alone and places[0] < place < places[-1]:
-                text = printable(f"bead_lot_differs {_lot(one)}, where tubes before and after have {usual}")
-                yield one.tube.sample, Check(text, 1, None, "review")
-
-
-def _when(gated: GatedTube) -> str | None:
-    """When it was acquired or stained, in a form that orders tubes of one laboratory."""
-    row = gated.tube.row
-    at = None if row is None else row.acquired_at or row.stained_at or row.collected_at
-    if at is None:
-        return None
-    return (at.astimezone(UTC) if isinstance(at, datetime) and at.tzinfo else at).isoformat()
-
-
-def _lot(gated: GatedTube) -> str:
-    row = gated.tube.row
-    return (row.bead_lot if row else None) or ""
-
-
-def _specimen(gated: GatedTube) -> str:
-    row = gated.tube.row
-    return (row.specimen if row else None) or gated.tube.sample
+    rows = ((one, one.tube.row) for one in gated)
+    uses = (
+        LotUse(one.tube.sample, row, (one.strategy.template, one.tube.batch)) for one, row in rows if row is not None
+    )
+    yield from odd_lots(uses)

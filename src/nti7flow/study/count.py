@@ -20,6 +20,7 @@ from nti7flow.counting.blanks import blank_rates, with_blanks
 from nti7flow.counting.gated import CheckRow, CountRow, GatedSample
 from nti7flow.counting.hematology import alc_of
 from nti7flow.counting.settings import CountingSettings
+from nti7flow.counting.sheet_flags import judge_again
 from nti7flow.counting.specimens import SpecimenResult, count_specimen, flag_method_changes
 from nti7flow.errors import ConfigError, did_you_mean
 from nti7flow.gating.strategy import SEVERITY_ORDER, Severity
@@ -159,6 +160,9 @@ def count(run: Run, study: OpenStudy | None, *, done: Callable[[str], None] = la
     limits = AcceptanceLimits() if study is None else study.file.acceptance
     trial = Trial() if study is None else study.trial
     tubes = gated_samples(run, None if study is None else study.trial)
+    if study is not None:
+        of_tubes = {entry["sample"]: dict(entry.get("flags", [])) for entry in run.step()["inputs"]}
+        tubes = judge_again(tubes, of_tubes, run.strategy)
     controls = {tube.sample: run.strategy(tube.sample) for tube in tubes if tube.row is not None and tube.row.left_out}
     rates = blank_rates(tubes, controls)
     tubes = tuple(with_blanks(tube, rates) for tube in tubes)
@@ -220,6 +224,7 @@ def gated_samples(run: Run, trial: Trial | None) -> tuple[GatedSample, ...]:
             {row["population"]: CountRow.from_row(row) for row in of_sample},
             tuple(checks.get(sample, ())),
             frozenset(names) if (names := reported.get(of_sample[0]["template"])) else None,
+            of_sample[0]["template"],
         )
         for sample, of_sample in sorted(counts.items())
     )
