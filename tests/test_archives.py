@@ -1,6 +1,7 @@
 """What a release wrote stays readable: tests/archives/README.md, tests/tubes/README.md."""
 
 import hashlib
+import json
 import shutil
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def test_tubes_are_frozen(tube: str, sha256: str) -> None:
     assert f"`{sha256[:12]}…`" in (TUBES / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.fixture(params=["run-1", "run-2", "run-3"])
+@pytest.fixture(params=["run-1", "run-2", "run-3", "run-4"])
 def alone(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """An archive with nothing at the place where it recorded its tube."""
     return Path(shutil.copytree(ARCHIVES / request.param, tmp_path / "a" / "b" / "c" / request.param))
@@ -92,3 +93,36 @@ def test_run_3_has_gates_of_other_kinds_and_two_matrices() -> None:
     assert isinstance(strategy.population("Singlets").gate.dimensions[0], RatioDimension)
     assert sorted(strategy.matrices) == ["first", "second"]
     assert run.counts.set_index("population").loc["CD4_T", "n_events"] == 1508
+
+
+def test_run_4_has_concentrations_and_what_they_rest_on() -> None:
+    run = nf.open_run(ARCHIVES / "run-4")
+    assert run.steps == ["01-gate", "02-count"]
+    assert run.is_counted
+    found = run.concentrations.set_index("population")
+    assert found.index.tolist() == ["alc", "lymphocytes", "t_cells", "cd4_t", "cd8_t"]
+    cd8 = found.loc["cd8_t"]
+    assert [cd8.method, cd8.n_events, cd8.reported, cd8.below_lloq] == ["volumetric", 209, "67.4", "no"]
+    assert cd8.cells_per_ul == 209 / 3.1
+    assert [round(cd8.lower, 3), round(cd8.upper, 3)] == [57.899, 78.183]
+    assert json.loads(cd8.inputs)["volume_ul"] == 3.1
+    assert run.report_table.loc[0, ["alc", "cd4_t_reported", "severity"]].tolist() == [740.0, "492", ""]
+    shares = run.budget[run.budget.population == "cd8_t"].set_index("component").share_percent
+    assert shares.idxmax() == "cells"
+    assert round(shares.sum(), 6) == 100
+    assert "minimum_events" in set(run.acceptance.check)
+
+
+def test_concentrations_of_run_4_are_told_to_rest_on_sheets_that_are_not_there(tmp_path: Path) -> None:
+    """How concentrations are computed may improve: of an archive, they are read and not computed again."""
+    alone = shutil.copytree(ARCHIVES / "run-4", tmp_path / "a" / "b" / "c" / "run-4")
+    report = replay(nf.open_run(alone), data=TUBES)
+    assert report.identical
+    (note,) = report.concentrations.notes
+    assert "no such study.yaml, and 02-count was counted with it" in note
+
+
+def test_concentrations_of_run_4_can_be_drawn() -> None:
+    run = nf.open_run(ARCHIVES / "run-4")
+    assert len(nf.plot.concentrations(run).axes) == 4
+    assert len(nf.plot.budget(run).axes) == 8
