@@ -39,6 +39,8 @@ MARKS = {
 }
 ALC_COLOUR, ALC_MARK = "#6b6b6b", "D"
 WORDS_FOR = {"": "ok", "info": "info", "review": "review: look at it", "invalid": "invalid: do not use"}
+#: Flags that are never more than information: they are not why a count wants a look.
+INFORMATION = ("below_lloq", "population_absent", "reference_range")
 READING = "Each column has its own logarithmic axis; numbers beside it: cells per µL, < its LLOQ where below it."
 
 
@@ -191,7 +193,7 @@ def _names(picture: Picture, found: Sequence[Measured], specimens: Sequence[str]
 
 def _flags(found: Sequence[Measured]) -> str:
     """Say what is flagged in a line: what is of the whole tube first, then what most populations have."""
-    flags = [flag for each in found for flag in each.flags if flag != "below_lloq"]
+    flags = [flag for each in found for flag in each.flags if flag not in INFORMATION]
     of_others = {flag for flag in flags if ":" in flag and not flag.startswith("duplicate_of:")}
     ordered = sorted(dict.fromkeys(flags), key=lambda f: (f in of_others, -flags.count(f), flags.index(f)))
     words = (flag.partition(":") for flag in ordered)
