@@ -290,6 +290,16 @@ def test_a_change_of_method_within_a_subject_is_flagged():
     assert without.concentrations["cd4_t"].flags == (NOTHING_TO_COUNT_AGAINST,)
 
 
+def test_blood_of_nobody_in_particular_has_no_usual_method():
+    controls = [
+        count_specimen(name, [GatedSample(name, SampleRow(f"{name}.fcs", name, **of), tube().counts)], None, SETTINGS)
+        for name, of in (("C1", BEADS), ("C2", VOLUME))
+    ]
+    for result in flag_method_changes(controls):
+        assert result.concentrations["cd4_t"].cells_per_ul is not None
+        assert result.concentrations["cd4_t"].flags == ()
+
+
 def test_order_of_tubes_changes_no_number():
     tubes = [tube("a", **BEADS), tube("b", EVENTS | {"cd4_t": 990, "beads": 8000}, **BEADS | {"bead_lot": "L2"})]
     one, two = counted(*tubes), counted(*tubes[::-1])

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from nti7flow.counting.gated import CheckRow, CountRow, GatedSample
 from nti7flow.counting.hematology import alc_of
 from nti7flow.counting.settings import CountingSettings
 from nti7flow.counting.sheet_flags import judge_again
-from nti7flow.counting.specimens import SpecimenResult, count_specimen, flag_method_changes
+from nti7flow.counting.specimens import TUBE_LEFT_OUT, SpecimenResult, count_specimen, flag_method_changes
 from nti7flow.errors import ConfigError, did_you_mean
 from nti7flow.gating.strategy import SEVERITY_ORDER, Severity
 from nti7flow.study.concentration_rows import budget_rows, concentration_rows, report_row
@@ -31,7 +32,7 @@ from nti7flow.study.store import Run, StepWriter, open_run
 from nti7flow.study.study_file import OpenStudy, open_study
 from nti7flow.study.tables import ACCEPTANCE, BUDGET, CONCENTRATIONS, REPORT_TABLE
 from nti7flow.trial import SampleRow, Trial
-from nti7flow.trial.specimens import order_in_time
+from nti7flow.trial.specimens import order_in_time, said_most
 
 #: What is said where a count has no step.
 NOTHING_TO_COUNT_AGAINST = (
@@ -168,11 +169,12 @@ def count(run: Run, study: OpenStudy | None, *, done: Callable[[str], None] = la
     tubes = tuple(with_blanks(tube, rates) for tube in tubes)
     results = []
     for specimen, together in _specimens(tubes, trial):
-        row = together[0].row
-        hematology = [h for h in trial.hematology if row is not None and h.subject == row.subject]
-        at, side = _collected(together)
-        alc = alc_of(at, side, hematology, settings, trial.zone)
-        results.append(count_specimen(specimen, together, alc, settings))
+        subject, at, side = _drawn(together)
+        hematology = [row for row in trial.hematology if row.subject == subject]
+        doses = [(dose.dose, dose.given_at) for dose in trial.doses if dose.subject == subject]
+        alc = alc_of(at, side, hematology, settings, trial.zone, doses)
+        result = count_specimen(specimen, together, alc, settings)
+        results.append(result.flagged(TUBE_LEFT_OUT, "review") if _lost(run, trial, together) else result)
         done(specimen)
     sexes = {subject.subject: subject.sex for subject in trial.subjects}
     flagged = flag_method_changes(results)
@@ -233,6 +235,7 @@ def gated_samples(run: Run, trial: Trial | None) -> tuple[GatedSample, ...]:
 def _check_sheet(counts: Mapping[str, list[dict[str, Any]]], rows: Mapping[str, SampleRow], sheet: str) -> None:
     """See that the sheet is still about the tubes that were gated."""
     problems = []
+    specimens = {row.specimen for row in rows.values()}
     for sample, (first, *_) in counts.items():
         row = rows.get(sample)
         if row is None:
@@ -242,31 +245,55 @@ def _check_sheet(counts: Mapping[str, list[dict[str, Any]]], rows: Mapping[str, 
                 f"sample '{sample}' is data set {row.data_set} of {row.file}, and {first['data_set']} of "
                 f"{first['file']} was gated under that name; correct the sheet, or gate again."
             )
+        elif row.panel and first["panel"] and row.panel != first["panel"]:
+            problems.append(
+                f"sample '{sample}' is of the panel '{row.panel}', and was gated as one of '{first['panel']}'; correct "
+                "the sheet, or gate again."
+            )
+        elif row.specimen is None and sample in specimens:
+            problems.append(
+                f"sample '{sample}' names no specimen, so that it is one of its own name, and other tubes are of a "
+                f"specimen '{sample}'; name its specimen."
+            )
     if problems:
         raise ConfigError("\n  ".join([f"{sheet}: {len(problems)} problem(s)", *problems]))
 
 
 def _specimens(tubes: Sequence[GatedSample], trial: Trial) -> list[tuple[str, list[GatedSample]]]:
-    """Fully stained tubes by specimen: by subject and time, what nobody is named for last."""
+    """Fully stained tubes by specimen: by subject and time, what nobody is named for last.
+
+    Controls that were made of a patient's blood are not counted with that patient's tubes.
+    """
     together: dict[str, list[GatedSample]] = {}
     for tube in tubes:
         if tube.is_stained:
             together.setdefault(tube.specimen, []).append(tube)
+    for name, group in together.items():
+        patient = [tube for tube in group if tube.row is None or tube.row.role == "patient"]
+        together[name] = patient or group
 
     def place(item: tuple[str, list[GatedSample]]) -> tuple[Any, ...]:
-        row = item[1][0].row
-        subject = row.subject if row is not None else None
-        at, _ = _collected(item[1])
+        subject, at, _ = _drawn(item[1])
         return subject is None, subject or "", order_in_time(at, trial.zone), item[0]
 
     return sorted(together.items(), key=place)
 
 
-def _collected(tubes: Sequence[GatedSample]) -> tuple[Any, str | None]:
-    """When a specimen was drawn, as the first of its tubes says that does, and on which side of a dose."""
+def _drawn(tubes: Sequence[GatedSample]) -> tuple[str | None, date | datetime | None, str | None]:
+    """Whose blood a specimen is, when it was drawn, and on which side of a dose, as far as its tubes say."""
     rows = [tube.row for tube in tubes if tube.row is not None]
-    at = next((row.collected_at for row in rows if row.collected_at is not None), None)
-    return at, next((row.timepoint for row in rows if row.timepoint), None)
+    subject = next((row.subject for row in rows if row.subject), None)
+    return subject, said_most(row.collected_at for row in rows), next((r.timepoint for r in rows if r.timepoint), None)
+
+
+def _lost(run: Run, trial: Trial, tubes: Sequence[GatedSample]) -> bool:
+    """Whether a specimen has another patient tube of the same panel that could not be gated."""
+    panels = {(tube.specimen, tube.row.panel) for tube in tubes if tube.row is not None}
+    return any(
+        (row.specimen, row.panel) in panels
+        for row in trial.samples
+        if row.sample in run.refused and row.role == "patient" and row.specimen
+    )
 
 
 def _acceptance_row(check: Acceptance) -> dict[str, Any]:

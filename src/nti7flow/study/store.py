@@ -151,9 +151,11 @@ class StepWriter:
             shutil.rmtree(final, ignore_errors=True)
             raise
         for table in AT_TOP:
+            name = f"{table.name}.csv"
             if table.name in self._rows:
-                name = f"{table.name}.csv"
                 _replace(self.run / name, (final / name).read_text(encoding="utf-8"))
+            elif self.name == "gate" and table.step != "gate":  # of older counts: it would mislead
+                (self.run / name).unlink(missing_ok=True)
         return final
 
 
