@@ -2,10 +2,11 @@
 
 import math
 from datetime import date, datetime
+from pathlib import Path
 
 import pytest
 
-from nti7flow.counting.concentration import REPLICATES_DIFFER
+from nti7flow.counting.concentration import BELOW_LLOQ, REPLICATES_DIFFER
 from nti7flow.counting.gated import CheckRow, CountRow, GatedSample
 from nti7flow.counting.hematology import Alc
 from nti7flow.counting.settings import CountingSettings
@@ -298,6 +299,16 @@ def test_blood_of_nobody_in_particular_has_no_usual_method():
     for result in flag_method_changes(controls):
         assert result.concentrations["cd4_t"].cells_per_ul is not None
         assert result.concentrations["cd4_t"].flags == ()
+
+
+def test_every_flag_is_explained_in_the_reference():
+    page = Path(__file__).parents[2] / "docs" / "reference" / "acceptance.md"
+    _, _, flags = page.read_text(encoding="utf-8").partition("## Flags of counting")
+    for flag in (
+        *(BELOW_LLOQ, REPLICATES_DIFFER, TUBE_LEFT_OUT, NOTHING_TO_COUNT_AGAINST, METHOD_CHANGE),
+        *(DILUTION_ASSUMED, VOLUME_IN_DOUBT, DRAW_IN_DOUBT, NO_LYMPHOCYTES),
+    ):
+        assert f"| `{flag}` |" in flags
 
 
 def test_order_of_tubes_changes_no_number():
