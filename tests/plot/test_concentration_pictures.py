@@ -176,3 +176,18 @@ def test_the_same_rows_give_the_same_bytes(tmp_path):
     for name in ("a.png", "b.png"):
         save_png(counts_figure(iter(ROWS), title="S1"), tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_populations_of_other_names_are_drawn_and_the_alc_beside_them():
+    rows = [row("a", "alc", 900.0, 800.0, 1000.0, None, method="hematology", lloq=None)]
+    rows += [row("a", f"Gate {n}", 10.0 * n, 9.0 * n, 11.0 * n, label=f"my gate {n}") for n in range(1, 10)]
+    parts = [dict(specimen="a", population=f"Gate {n}", component="cells", cv_percent=5.0, share_percent=100.0)
+             for n in range(1, 10)]  # fmt: skip
+    figure = counts_figure(rows, title="S1")
+    assert [words for words in words_of(figure) if words == "ALC" or words.startswith("my gate")] == [
+        "ALC", *(f"my gate {n}" for n in range(1, 7))
+    ]  # fmt: skip
+    assert [shape for _, shape, _ in marks(column(figure, 0))] == ["D"]
+    assert "my gate 6" in words_of(budget_figure(rows, parts, title="all"))
+    only = counts_figure(rows, title="S1", populations={"Gate 9": "nine"})
+    assert {"nine", "90"} <= set(words_of(only))

@@ -46,10 +46,10 @@ def print_count_report(out: Console, report: CountReport, folder: Path) -> None:
     for sample in report.not_gated:
         out.print(f"[yellow]not gated[/yellow] {shown(sample)}: is in the sheet and not in the run")
     if report.step is not None:
-        out.print(f"Concentrations  {shown(str(folder / 'concentrations.csv'))}")
-        out.print(f"One row each    {shown(str(folder / 'report_table.csv'))}")
+        out.print(f"Concentrations  {shown(str(folder / 'concentrations.csv'))}", soft_wrap=True)
+        out.print(f"One row each    {shown(str(folder / 'report_table.csv'))}", soft_wrap=True)
     if report.figures:
-        out.print(f"Pictures        {shown(str(report.figures[0].parent))} ({len(report.figures)})")
+        out.print(f"Pictures        {shown(str(report.figures[0].parent))} ({len(report.figures)})", soft_wrap=True)
 
 
 def _shown(report: CountReport) -> dict[str, str]:

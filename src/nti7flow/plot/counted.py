@@ -17,6 +17,8 @@ POPULATIONS = {
     "b_cells": "CD19",
     "nk_cells": "NK",
 }
+#: Places side by side, where none of these was counted.
+MOST = 6
 
 
 class CountedRun(Protocol):
@@ -34,6 +36,7 @@ class Measured:
     specimen: str
     collected_at: str | None
     population: str
+    label: str
     value: float | None
     lower: float
     upper: float
@@ -53,6 +56,7 @@ class Measured:
             row["specimen"],
             row["collected_at"],
             row["population"],
+            row["label"],
             row["cells_per_ul"],
             row["lower"] or 0.0,
             row["upper"] or 0.0,
@@ -70,3 +74,12 @@ class Measured:
 def measured(rows: Iterable[Mapping[str, Any]]) -> list[Measured]:
     """Take over the rows of the table ``concentrations``."""
     return [Measured.from_row(row) for row in rows]
+
+
+def places(found: Iterable[Measured], populations: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the populations that have a place, with its heading: those that are named, else the first of any."""
+    labels = {each.population: each.label or each.population for each in found}
+    chosen = POPULATIONS if populations is None else populations
+    usual = {name: heading for name, heading in chosen.items() if name in labels}
+    counted = [(name, label) for name, label in labels.items() if name != ALC]
+    return usual or (dict(counted[:MOST]) if populations is None else {})

@@ -12,7 +12,7 @@ from math import ceil, floor, log10
 from typing import TYPE_CHECKING, Any
 
 from nti7flow.errors import ConfigError, did_you_mean
-from nti7flow.plot.counted import ALC, POPULATIONS, CountedRun, Measured, measured
+from nti7flow.plot.counted import ALC, CountedRun, Measured, measured, places
 from nti7flow.plot.figure import Picture, blank
 from nti7flow.plot.placing import Rect
 from nti7flow.plot.style import ALERT, FRAME, HAIRLINE, INK, MUTED, PANEL_TITLE, SMALL, SUBTITLE, TICK, TITLE, font
@@ -81,7 +81,7 @@ class _Axis:
 
 
 def counts_figure(
-    rows: Iterable[Mapping[str, Any]], *, title: str, populations: Mapping[str, str] = POPULATIONS
+    rows: Iterable[Mapping[str, Any]], *, title: str, populations: Mapping[str, str] | None = None
 ) -> Picture:
     """Draw concentrations with their intervals, one line per specimen.
 
@@ -91,8 +91,9 @@ def counts_figure(
         Rows of the table ``concentrations``, specimens in the order in which they are to be drawn.
     title : str
         Whose they are.
-    populations : mapping
-        Populations that have a column, and its heading. ``alc`` stands beside ``lymphocytes``.
+    populations : mapping, optional
+        Populations that have a column, and its heading; by default those of a TBNK tube, else the first of any. ``alc``
+        stands beside ``lymphocytes``, or alone.
 
     Returns
     -------
@@ -106,10 +107,12 @@ def counts_figure(
     """
     every = measured(rows)
     specimens = list(dict.fromkeys(each.specimen for each in every))
-    found = [each for each in every if each.population in {ALC, *populations}]
+    shown = places(every, populations)
+    found = [each for each in every if each.population in {ALC, *shown}]
+    if "lymphocytes" not in shown and any(each.population == ALC for each in found):
+        shown = {ALC: "ALC"} | shown
     if not found:
         raise ConfigError(f"{title}: no concentrations to draw.")
-    shown = {name: heading for name, heading in populations.items() if any(each.population == name for each in found)}
     height = HEAD + ROW * len(specimens) + FOOT
     picture = blank(WIDTH, height)
     _head(picture, found, title, len(specimens), height)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nti7flow.errors import ConfigError
-from nti7flow.plot.counted import ALC, POPULATIONS, CountedRun, measured
+from nti7flow.plot.counted import ALC, CountedRun, Measured, measured, places
 from nti7flow.plot.figure import Picture, blank
 from nti7flow.plot.placing import Rect
 from nti7flow.plot.style import FRAME, HAIRLINE, INK, MUTED, PANEL_TITLE, SMALL, SUBTITLE, TICK, TITLE, font
@@ -59,7 +59,7 @@ def budget_figure(
     budget: Iterable[Mapping[str, Any]],
     *,
     title: str,
-    populations: Mapping[str, str] = POPULATIONS,
+    populations: Mapping[str, str] | None = None,
 ) -> Picture:
     """Draw what share of the variance each component has, a bar per concentration, sorted by events.
 
@@ -69,8 +69,8 @@ def budget_figure(
         Rows of the tables of these names.
     title : str
         Heading.
-    populations : mapping
-        Populations that have a panel, and its heading.
+    populations : mapping, optional
+        Populations that have a panel, and its heading; by default those of a TBNK tube, else the first of any.
 
     Returns
     -------
@@ -82,8 +82,9 @@ def budget_figure(
     ConfigError
         There is no concentration with events.
     """
-    bars = _bars(concentrations, budget)
-    shown = {name: heading for name, heading in populations.items() if bars.get(name)}
+    found = measured(concentrations)
+    bars = _bars(found, budget)
+    shown = places([each for each in found if each.population in bars], populations)
     if not shown:
         raise ConfigError(f"{title}: no concentrations to draw.")
     n_rows = -(-len(shown) // COLUMNS)
@@ -123,7 +124,7 @@ def budget(run: CountedRun) -> Picture:
     return budget_figure(*tables, title="What makes the concentrations uncertain")
 
 
-def _bars(concentrations: Iterable[Mapping[str, Any]], parts: Iterable[Mapping[str, Any]]) -> dict[str, list[_Bar]]:
+def _bars(found: Iterable[Measured], parts: Iterable[Mapping[str, Any]]) -> dict[str, list[_Bar]]:
     """Return the bars of each population, from few events to many."""
     shares: dict[tuple[str, str], dict[str, float]] = {}
     squares: dict[tuple[str, str], float] = {}
@@ -134,7 +135,7 @@ def _bars(concentrations: Iterable[Mapping[str, Any]], parts: Iterable[Mapping[s
         own[component] = own.get(component, 0.0) + part["share_percent"]
         squares[key] = squares.get(key, 0.0) + float(np.log1p((part["cv_percent"] / 100) ** 2))
     bars: dict[str, list[_Bar]] = {}
-    for each in measured(concentrations):
+    for each in found:
         key = each.specimen, each.population
         if each.value is not None and each.n_events is not None and key in shares and each.population != ALC:
             cv = 100 * float(np.sqrt(np.expm1(squares[key])))
