@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +17,20 @@ from nti7flow._version import __version__
 from nti7flow.counting.acceptance.accept import Acceptance, accept, see_together
 from nti7flow.counting.acceptance.limits import AcceptanceLimits
 from nti7flow.counting.blanks import blank_rates, with_blanks
-from nti7flow.counting.gated import CheckRow, CountRow, GatedSample
 from nti7flow.counting.hematology import alc_of
 from nti7flow.counting.settings import CountingSettings
 from nti7flow.counting.sheet_flags import judge_again
 from nti7flow.counting.specimens import TUBE_LEFT_OUT, SpecimenResult, count_specimen, flag_method_changes
-from nti7flow.errors import ConfigError, did_you_mean
+from nti7flow.errors import ConfigError
 from nti7flow.gating.strategy import SEVERITY_ORDER, Severity
 from nti7flow.study.concentration_rows import budget_rows, concentration_rows, report_row
 from nti7flow.study.count_figures import Figures, draw_counted, forget_counted
 from nti7flow.study.gate import seen_from
+from nti7flow.study.gated_tables import by_specimen, drawn, gated_samples, lost_tubes
 from nti7flow.study.store import Run, StepWriter, open_run
 from nti7flow.study.study_file import OpenStudy, open_study
 from nti7flow.study.tables import ACCEPTANCE, BUDGET, CONCENTRATIONS, REPORT_TABLE
-from nti7flow.trial import SampleRow, Trial
-from nti7flow.trial.specimens import order_in_time, said_most
+from nti7flow.trial import Trial
 
 #: What is said where a count has no step.
 NOTHING_TO_COUNT_AGAINST = (
@@ -168,13 +166,13 @@ def count(run: Run, study: OpenStudy | None, *, done: Callable[[str], None] = la
     rates = blank_rates(tubes, controls)
     tubes = tuple(with_blanks(tube, rates) for tube in tubes)
     results = []
-    for specimen, together in _specimens(tubes, trial):
-        subject, at, side = _drawn(together)
+    for specimen, together in by_specimen(tubes, trial):
+        subject, at, side = drawn(together)
         hematology = [row for row in trial.hematology if row.subject == subject]
         doses = [(dose.dose, dose.given_at) for dose in trial.doses if dose.subject == subject]
         alc = alc_of(at, side, hematology, settings, trial.zone, doses)
         result = count_specimen(specimen, together, alc, settings)
-        results.append(result.flagged(TUBE_LEFT_OUT, "review") if _lost(run, trial, together) else result)
+        results.append(result.flagged(TUBE_LEFT_OUT, "review") if lost_tubes(run, trial, together) else result)
         done(specimen)
     sexes = {subject.subject: subject.sex for subject in trial.subjects}
     flagged = flag_method_changes(results)
@@ -198,101 +196,6 @@ def count(run: Run, study: OpenStudy | None, *, done: Callable[[str], None] = la
         settings,
         recipe,
         tuple(not_gated),
-    )
-
-
-def gated_samples(run: Run, trial: Trial | None) -> tuple[GatedSample, ...]:
-    """Return the tubes of a run with their lines of the sample sheet.
-
-    Raises
-    ------
-    ConfigError
-        The sheet lacks tubes of the run, or says that they are other files: all are listed.
-    """
-    counts: dict[str, list[dict[str, Any]]] = {}
-    for row in run.arrow("counts").to_pylist():
-        counts.setdefault(row["sample"], []).append(row)
-    checks: dict[str, list[CheckRow]] = {}
-    for row in run.arrow("quality").to_pylist():
-        checks.setdefault(row.pop("sample"), []).append(CheckRow(**row))
-    rows = {} if trial is None else {row.sample: row for row in trial.samples}
-    if trial is not None:
-        _check_sheet(counts, rows, str(trial.places["samples"].path))
-    reported = run.step().get("reported", {})
-    return tuple(
-        GatedSample(
-            sample,
-            rows.get(sample),
-            {row["population"]: CountRow.from_row(row) for row in of_sample},
-            tuple(checks.get(sample, ())),
-            frozenset(names) if (names := reported.get(of_sample[0]["template"])) else None,
-            of_sample[0]["template"],
-        )
-        for sample, of_sample in sorted(counts.items())
-    )
-
-
-def _check_sheet(counts: Mapping[str, list[dict[str, Any]]], rows: Mapping[str, SampleRow], sheet: str) -> None:
-    """See that the sheet is still about the tubes that were gated."""
-    problems = []
-    specimens = {row.specimen for row in rows.values()}
-    for sample, (first, *_) in counts.items():
-        row = rows.get(sample)
-        if row is None:
-            problems.append(f"sample '{sample}' of the run is not in it; add its line.{did_you_mean(sample, rows)}")
-        elif (row.file, row.data_set) != (first["file"], first["data_set"]):
-            problems.append(
-                f"sample '{sample}' is data set {row.data_set} of {row.file}, and {first['data_set']} of "
-                f"{first['file']} was gated under that name; correct the sheet, or gate again."
-            )
-        elif row.panel and first["panel"] and row.panel != first["panel"]:
-            problems.append(
-                f"sample '{sample}' is of the panel '{row.panel}', and was gated as one of '{first['panel']}'; correct "
-                "the sheet, or gate again."
-            )
-        elif row.specimen is None and sample in specimens:
-            problems.append(
-                f"sample '{sample}' names no specimen, so that it is one of its own name, and other tubes are of a "
-                f"specimen '{sample}'; name its specimen."
-            )
-    if problems:
-        raise ConfigError("\n  ".join([f"{sheet}: {len(problems)} problem(s)", *problems]))
-
-
-def _specimens(tubes: Sequence[GatedSample], trial: Trial) -> list[tuple[str, list[GatedSample]]]:
-    """Fully stained tubes by specimen: by subject and time, what nobody is named for last.
-
-    Controls that were made of a patient's blood are not counted with that patient's tubes.
-    """
-    together: dict[str, list[GatedSample]] = {}
-    for tube in tubes:
-        if tube.is_stained:
-            together.setdefault(tube.specimen, []).append(tube)
-    for name, group in together.items():
-        patient = [tube for tube in group if tube.row is None or tube.row.role == "patient"]
-        together[name] = patient or group
-
-    def place(item: tuple[str, list[GatedSample]]) -> tuple[Any, ...]:
-        subject, at, _ = _drawn(item[1])
-        return subject is None, subject or "", order_in_time(at, trial.zone), item[0]
-
-    return sorted(together.items(), key=place)
-
-
-def _drawn(tubes: Sequence[GatedSample]) -> tuple[str | None, date | datetime | None, str | None]:
-    """Whose blood a specimen is, when it was drawn, and on which side of a dose, as far as its tubes say."""
-    rows = [tube.row for tube in tubes if tube.row is not None]
-    subject = next((row.subject for row in rows if row.subject), None)
-    return subject, said_most(row.collected_at for row in rows), next((r.timepoint for r in rows if r.timepoint), None)
-
-
-def _lost(run: Run, trial: Trial, tubes: Sequence[GatedSample]) -> bool:
-    """Whether a specimen has another patient tube of the same panel that could not be gated."""
-    panels = {(tube.specimen, tube.row.panel) for tube in tubes if tube.row is not None}
-    return any(
-        (row.specimen, row.panel) in panels
-        for row in trial.samples
-        if row.sample in run.refused and row.role == "patient" and row.specimen
     )
 
 
