@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from nti7flow.gating.strategy import SEVERITY_ORDER, Severity
 from nti7flow.study.concentration_rows import budget_rows, concentration_rows, report_row
 from nti7flow.study.count_figures import Figures, draw_counted, forget_counted
 from nti7flow.study.gate import seen_from
-from nti7flow.study.gated_tables import by_specimen, drawn, gated_samples, lost_tubes
+from nti7flow.study.gated_tables import by_specimen, gated_samples, lost_tubes, whose_and_when
 from nti7flow.study.store import Run, StepWriter, open_run
 from nti7flow.study.study_file import OpenStudy, open_study
 from nti7flow.study.tables import ACCEPTANCE, BUDGET, CONCENTRATIONS, REPORT_TABLE
@@ -158,28 +158,13 @@ def count(run: Run, study: OpenStudy | None, *, done: Callable[[str], None] = la
     settings = CountingSettings() if study is None else study.file.counting
     limits = AcceptanceLimits() if study is None else study.file.acceptance
     trial = Trial() if study is None else study.trial
-    tubes = gated_samples(run, None if study is None else study.trial)
-    if study is not None:
-        of_tubes = {entry["sample"]: dict(entry.get("flags", [])) for entry in run.step()["inputs"]}
-        tubes = judge_again(tubes, of_tubes, run.strategy)
-    controls = {tube.sample: run.strategy(tube.sample) for tube in tubes if tube.row is not None and tube.row.left_out}
-    rates = blank_rates(tubes, controls)
-    tubes = tuple(with_blanks(tube, rates) for tube in tubes)
-    results = []
-    for specimen, together in by_specimen(tubes, trial):
-        subject, at, side = drawn(together)
-        hematology = [row for row in trial.hematology if row.subject == subject]
-        doses = [(dose.dose, dose.given_at) for dose in trial.doses if dose.subject == subject]
-        alc = alc_of(at, side, hematology, settings, trial.zone, doses)
-        result = count_specimen(specimen, together, alc, settings)
-        results.append(result.flagged(TUBE_LEFT_OUT, "review") if lost_tubes(run, trial, together) else result)
-        done(specimen)
+    tubes = _tubes(run, study)
+    results = flag_method_changes(list(_results(run, tubes, trial, settings, done)))
     sexes = {subject.subject: subject.sex for subject in trial.subjects}
-    flagged = flag_method_changes(results)
-    seen = see_together(flagged)
+    together = see_together(results)
     accepted = [
-        accept(result, limits, sex=sexes.get(result.subject or ""), zone=trial.zone, together=seen)
-        for result in flagged
+        accept(result, limits, sex=sexes.get(result.subject or ""), zone=trial.zone, together=together)
+        for result in results
     ]
     recipe = {
         "gating": run.step()["recipe_sha256"],
@@ -197,6 +182,31 @@ def count(run: Run, study: OpenStudy | None, *, done: Callable[[str], None] = la
         recipe,
         tuple(not_gated),
     )
+
+
+def _tubes(run: Run, study: OpenStudy | None) -> tuple[GatedSample, ...]:
+    """Return the tubes of a run, with what the sheet and the controls of their batch say of their counts."""
+    tubes = gated_samples(run, None if study is None else study.trial)
+    if study is not None:
+        flags = {entry["sample"]: dict(entry.get("flags", [])) for entry in run.step()["inputs"]}
+        tubes = judge_again(tubes, flags, run.strategy)
+    controls = {tube.sample: run.strategy(tube.sample) for tube in tubes if tube.row is not None and tube.row.left_out}
+    rates = blank_rates(tubes, controls)
+    return tuple(with_blanks(tube, rates) for tube in tubes)
+
+
+def _results(
+    run: Run, tubes: Sequence[GatedSample], trial: Trial, settings: CountingSettings, done: Callable[[str], None]
+) -> Iterator[SpecimenResult]:
+    """Yield the concentrations of each specimen."""
+    for specimen, together in by_specimen(tubes, trial):
+        subject, at, side = whose_and_when(together)
+        hematology = [row for row in trial.hematology if row.subject == subject]
+        doses = [(dose.dose, dose.given_at) for dose in trial.doses if dose.subject == subject]
+        alc = alc_of(at, side, hematology, settings, trial.zone, doses)
+        result = count_specimen(specimen, together, alc, settings)
+        yield result.flagged(TUBE_LEFT_OUT, "review") if lost_tubes(run, trial, together) else result
+        done(specimen)
 
 
 def _acceptance_row(check: Acceptance) -> dict[str, Any]:

@@ -85,13 +85,13 @@ def by_specimen(tubes: Sequence[GatedSample], trial: Trial) -> list[tuple[str, l
         together[name] = patient or group
 
     def place(item: tuple[str, list[GatedSample]]) -> tuple[Any, ...]:
-        subject, at, _ = drawn(item[1])
+        subject, at, _ = whose_and_when(item[1])
         return subject is None, subject or "", order_in_time(at, trial.zone), item[0]
 
     return sorted(together.items(), key=place)
 
 
-def drawn(tubes: Sequence[GatedSample]) -> tuple[str | None, date | datetime | None, str | None]:
+def whose_and_when(tubes: Sequence[GatedSample]) -> tuple[str | None, date | datetime | None, str | None]:
     """Whose blood a specimen is, when it was drawn, and on which side of a dose, as far as its tubes say."""
     rows = [tube.row for tube in tubes if tube.row is not None]
     subject = next((row.subject for row in rows if row.subject), None)
