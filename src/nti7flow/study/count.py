@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from nti7flow._version import __version__
 from nti7flow.counting.acceptance.accept import Acceptance, accept, see_together
 from nti7flow.counting.acceptance.limits import AcceptanceLimits
 from nti7flow.counting.blanks import blank_rates, with_blanks
+from nti7flow.counting.gated import GatedSample
 from nti7flow.counting.hematology import alc_of
 from nti7flow.counting.settings import CountingSettings
 from nti7flow.counting.sheet_flags import judge_again
