@@ -15,7 +15,7 @@ from nti7flow.errors import ConfigError, did_you_mean
 from nti7flow.plot.counted import ALC, CountedRun, Measured, measured, places
 from nti7flow.plot.figure import Picture, blank
 from nti7flow.plot.placing import Rect
-from nti7flow.plot.style import ALERT, FRAME, HAIRLINE, INK, MUTED, PANEL_TITLE, SMALL, SUBTITLE, TICK, TITLE, font
+from nti7flow.plot.style import ALERT, DPI, FRAME, HAIRLINE, INK, MUTED, PANEL_TITLE, SMALL, SUBTITLE, TICK, TITLE, font
 from nti7flow.plot.text import shorten, write
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ HEAD, ROW, FOOT = 1.45, 0.3, 0.95
 NUMBERS, GAP, TWO = 0.54, 0.08, 7.0
 #: Share of the axis that the place of 0 takes, left of a break.
 ZERO = 0.13
-#: Least distance of two labels of an axis, as a share of it.
-LABELS_APART = 0.17
+#: Inches: a letter of the label of a tick, and least distance of two labels.
+LETTER, LABELS_APART = 0.08, 0.08
 #: Colour and marker by severity: shapes tell them apart without colour.
 MARKS = {
     "": ("#0b5c8a", "o", 5.5),
@@ -64,16 +64,18 @@ class _Axis:
         share = (log10(value) - self.low) / (self.high - self.low)
         return self.start + max(share, 0.0) * (1 - self.start)
 
-    def ticks(self) -> tuple[list[tuple[float, str]], list[float]]:
-        """Return the labelled ticks and the plain ones, as shares of the axis."""
+    def ticks(self, length: float) -> tuple[list[tuple[float, str]], list[float]]:
+        """Return the ticks with labels, as many as have room on so many inches, and the plain ones, as shares."""
         steps = range(floor(self.low), ceil(self.high) + 1)
         factors = (1,) if self.high - self.low > 2.4 else (1, 2, 5) if self.high - self.low < 0.9 else (1, 3)
         shown = [f * 10.0**k for k in steps for f in factors if self._holds(f * 10.0**k)]
         plain = [self.place(f * 10.0**k) for k in steps for f in range(1, 10) if self._holds(f * 10.0**k)]
         labelled = [(self.place(0), "0")] if self.zero else []
         for value in shown:
-            if not labelled or self.place(value) - labelled[-1][0] > LABELS_APART:
-                labelled.append((self.place(value), f"{value:,.6g}"))
+            place, words = self.place(value), f"{value:,.6g}"
+            before, last = labelled[-1] if labelled else (-1.0, "")
+            if (place - before) * length > LETTER * (len(words) + len(last)) / 2 + LABELS_APART:
+                labelled.append((place, words))
         return labelled, plain
 
     def _holds(self, value: float) -> bool:
@@ -196,7 +198,7 @@ def _names(picture: Picture, found: Sequence[Measured], specimens: Sequence[str]
 
 def _flags(found: Sequence[Measured]) -> str:
     """Say what is flagged in a line: what is of the whole tube first, then what most populations have."""
-    flags = [flag for each in found for flag in each.flags if flag not in INFORMATION]
+    flags = [flag for each in found for flag in each.flags if flag.rpartition(":")[2] not in INFORMATION]
     of_others = {flag for flag in flags if ":" in flag and not flag.startswith("duplicate_of:")}
     ordered = sorted(dict.fromkeys(flags), key=lambda f: (f in of_others, -flags.count(f), flags.index(f)))
     words = (flag.partition(":") for flag in ordered)
@@ -243,7 +245,7 @@ def _frame(axes: Axes, axis: _Axis, n_rows: int) -> None:
     axes.set(xlim=(0, 1), ylim=(n_rows - 0.5, -0.5))
     for side, spine in axes.spines.items():
         spine.set(color=FRAME, linewidth=0.8, visible=side in ("top", "bottom"))
-    labelled, plain = axis.ticks()
+    labelled, plain = axis.ticks(float(axes.bbox.width) / DPI)
     axes.xaxis.tick_top()
     axes.xaxis.set_ticks([x for x, _ in labelled], labels=[words for _, words in labelled], font_properties=font(TICK))
     axes.xaxis.set_ticks(plain, minor=True)
