@@ -39,10 +39,19 @@ _CLONES: Mapping[str, str] = {
 }
 
 
-def write_sheets(out: Path, trial: SimulatedTrial, plans: Sequence[TubePlan], *, study: str, title: str) -> None:
-    """Write study.yaml and all sheets of DESIGN.md into a folder."""
+def write_sheets(
+    out: Path,
+    trial: SimulatedTrial,
+    plans: Sequence[TubePlan],
+    *,
+    study: str,
+    title: str,
+    acceptance: Mapping[str, float] | None = None,
+) -> None:
+    """Write study.yaml, with limits of acceptance that are not the usual ones, and all sheets into a folder."""
     panels = list(dict.fromkeys(plan.panel for plan in plans))
-    (out / "study.yaml").write_text(_study_yaml(study, title, panels), encoding="utf-8", newline="\n")
+    text = _study_yaml(study, title, panels, acceptance or {})
+    (out / "study.yaml").write_text(text, encoding="utf-8", newline="\n")
     _write(out / "samples.csv", (*SAMPLE_COLUMNS, "stop_rule"), (_sample(plan) for plan in plans))
     _write(out / "subjects.csv", SUBJECT_COLUMNS, (_fields(p.subject, SUBJECT_COLUMNS) for p in trial.patients))
     _write(out / "doses.csv", DOSE_COLUMNS, (_fields(dose, DOSE_COLUMNS) for dose in trial.doses))
@@ -52,7 +61,7 @@ def write_sheets(out: Path, trial: SimulatedTrial, plans: Sequence[TubePlan], *,
     _write(out / "reagents.csv", REAGENT_COLUMNS, _reagents(plans))
 
 
-def _study_yaml(study: str, title: str, panels: Sequence[str]) -> str:
+def _study_yaml(study: str, title: str, panels: Sequence[str], acceptance: Mapping[str, float]) -> str:
     lines = [
         "schema: nti7flow/study/1",
         f"study: {study}",
@@ -63,6 +72,8 @@ def _study_yaml(study: str, title: str, panels: Sequence[str]) -> str:
         "compensation: keyword",
         "sheets:",
         *(f"  {name}: {name}.csv" for name in ("samples", "subjects", "doses", "hematology", "events", "reagents")),
+        *(["acceptance:"] if acceptance else []),
+        *(f"  {name}: {value:g}" for name, value in acceptance.items()),
     ]
     return "\n".join(lines) + "\n"
 

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -66,6 +66,8 @@ class StudyPlan:
         Every tube, those of controls too.
     cases : tuple of AwkwardCase
         What was done to some of them.
+    acceptance : Mapping of str to float
+        Limits of acceptance for study.yaml that are not the usual ones.
     """
 
     study: str
@@ -73,6 +75,7 @@ class StudyPlan:
     trial: SimulatedTrial
     tubes: tuple[TubePlan, ...]
     cases: tuple[AwkwardCase, ...] = ()
+    acceptance: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 def simulate_study(
@@ -152,7 +155,9 @@ def plan_sample_study(seed: int = 1) -> StudyPlan:
     trial = simulate_sample_trial(seed)
     events, of_controls = {"tbnk": 9_500, "tcell": 6_000}, {"tbnk": 4_000, "tcell": 2_000}
     laboratory = Laboratory(seed, trial, events, of_controls, stop_at=(1.0, 0.0, 0.0))
-    return StudyPlan("sample", "Three simulated patients before and after NT-I7", trial, laboratory.plans())
+    title = "Three simulated patients before and after NT-I7"
+    # Its tubes are small, to be shipped: a thousand beads are not in all of them.
+    return StudyPlan("sample", title, trial, laboratory.plans(), acceptance={"bead_events": 300})
 
 
 def write_study(out: str | Path, plan: StudyPlan, *, jobs: int = 1, done: Done = lambda sample: None) -> SimulatedStudy:
@@ -192,7 +197,7 @@ def _write(out: Path, plan: StudyPlan, jobs: int, done: Done) -> SimulatedStudy:
         _copy(out, tube.copy_of, tube.sample)
         made[tube.sample] = made[tube.copy_of]
         done(tube.sample)
-    write_sheets(out, plan.trial, plan.tubes, study=plan.study, title=plan.title)
+    write_sheets(out, plan.trial, plan.tubes, study=plan.study, title=plan.title, acceptance=plan.acceptance)
     _write_truth(out / "truth", plan, made)
     trial = plan.trial
     return SimulatedStudy(out, len(trial.patients), len(trial.doses), len(trial.draws), len(plan.tubes), plan.cases)
