@@ -110,6 +110,14 @@ def test_pooled_tubes_by_hand():
     assert total_sd(found.errors) == pytest.approx(sd, rel=1e-3)
 
 
+def test_tubes_of_other_beads_and_volumes_by_hand():
+    """1,000 of 50,000 beads in 50 µL are 1 µL of blood, 2,000 of 50,000 in 100 µL are 4: 80 and 400 cells are 96/µL."""
+    first, second = Tally("a", 80, beads(1000)), Tally("b", 400, beads(2000, ul=100.0))
+    assert one(first).cells_per_ul == pytest.approx(80)
+    assert one(second).cells_per_ul == pytest.approx(100)
+    assert one(first, second).cells_per_ul == pytest.approx(96)
+
+
 def test_a_shared_lot_does_not_average_out_and_a_pipette_does():
     """Against 200,000 simulated pairs of tubes: one lot for both, or a lot each."""
     rng = np.random.default_rng(3)
