@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -330,6 +331,21 @@ def test_t_cells_between_tubes():
     few = {"lymphocytes": 100, "t_cells": 64, "cd4_t": 40, "cd8_t": 20}
     _, rows = checked(specimen(tube(), tube(few, name="B")))
     assert (rows["cd3_between_tubes"].value, rows["cd3_between_tubes"].severity) == (pytest.approx(6), "info")
+
+
+def test_a_tube_that_is_anchored_is_judged_by_cd4_of_t_cells():
+    """Its lymphocytes hold anything without CD45, and lend no share to a concentration; its T cells are the same."""
+    for n_cd4, severity in ((4250, ""), (4000, "review")):
+        within = {"lymphocytes": 20_000, "t_cells": 7000, "cd4_t": n_cd4, "cd8_t": 6500 - n_cd4}
+        plain = tube(within, name="B", bead_lot=None, beads_per_tube=None)
+        naive = replace(plain.counts["cd4_t"], population="cd4_naive", path="/lymphocytes/t_cells/cd4_t/cd4_naive")
+        phenotyping = replace(plain, counts={**plain.counts, "cd4_naive": naive}, reported=None)
+        result, rows = checked(specimen(tube(), phenotyping))
+        assert result.concentrations["cd4_naive"].method == "anchored"
+        assert rows["cd3_between_tubes"].severity == "review"
+        assert "cd3_between_tubes" not in result.concentrations["cd4_t"].flags
+        assert rows["cd4_between_tubes"].severity == severity
+        assert flagged(result, "cd4_between_tubes") == ({"cd4_naive"} if severity else set())
 
 
 def test_tubes_that_differ_beyond_their_errors_are_told_tube_by_tube():

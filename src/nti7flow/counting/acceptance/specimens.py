@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,6 +12,7 @@ from nti7flow.counting.acceptance.findings import NO_CHANCE_SD, Finding, advised
 from nti7flow.counting.acceptance.limits import AcceptanceLimits
 from nti7flow.counting.acceptance.longer import longer_acquisition
 from nti7flow.counting.concentration import HETEROGENEITY, Concentration
+from nti7flow.counting.gated import GatedSample
 from nti7flow.counting.specimens import ALC, SpecimenResult
 from nti7flow.gating.strategy import Severity
 from nti7flow.trial.days import instants, local_date
@@ -121,23 +122,51 @@ def judge_fold(fold: float, sd: float, limits: tuple[float, float]) -> tuple[Sev
 
 
 def _between_tubes(result: SpecimenResult, limits: AcceptanceLimits) -> Iterator[Finding]:
-    """Yield T cells, % of lymphocytes, of the tube with most against that with least."""
-    counts = [(t.n_events("t_cells"), t.n_events("lymphocytes"), t.sample) for t in result.tubes]
+    """Yield how far the tubes of a specimen are apart: in CD3 of their lymphocytes, and in CD4 of their T cells.
+
+    A tube that is anchored to another one lends no share of lymphocytes to any concentration, so that CD3 is told of it
+    and flags none: without CD45 its lymphocytes may hold anything. CD4 of T cells hangs on no lymphocyte gate; where
+    that differs, the tube is of other blood, or its T cells are not the same.
+    """
+    limit = limits.cd3_between_tubes_points
+    counted = [tube for tube in result.tubes if tube.sample in result.references or not result.references]
+    advice = "tubes of one draw hold the same blood; see whether they are, and the gates of {} in both"
+    if (apart := _apart(result.tubes, "t_cells", "lymphocytes", limit)) is not None:
+        own = _apart(counted, "t_cells", "lymphocytes", limit)
+        marks = None if own is not None and own.severity == "review" else frozenset[str]()
+        text = advised(f"T cells are {apart.told}", apart.severity, advice.format("lymphocytes and CD3"))
+        yield Finding("cd3_between_tubes", apart.points, limit, apart.severity, text, population="t_cells", marks=marks)
+    if len(counted) < len(result.tubes) and (apart := _apart(result.tubes, "cd4_t", "t_cells", limit)) is not None:
+        anchored = frozenset(name for name, found in result.concentrations.items() if found.method == "anchored")
+        text = advised(f"CD4 T cells are {apart.told}", apart.severity, advice.format("CD3, CD4 and CD8"))
+        yield Finding(
+            "cd4_between_tubes", apart.points, limit, apart.severity, text, population="cd4_t", marks=anchored
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Apart:
+    """Distance of a share between tubes, percentage points, and what it deserves."""
+
+    points: float
+    severity: Severity
+    told: str
+
+
+def _apart(tubes: Sequence[GatedSample], population: str, whole: str, limit: float) -> _Apart | None:
+    """Compare the tube with the largest share and that with the least; None where not two have one."""
+    counts = [(tube.n_events(population), tube.n_events(whole), tube.sample) for tube in tubes]
     shares = sorted((100 * n / of, of, sample) for n, of, sample in counts if n is not None and of)
     if len(shares) < 2:
-        return
+        return None
     (low, n_low, first), (high, n_high, last) = shares[0], shares[-1]
-    apart, limit = high - low, limits.cd3_between_tubes_points
+    points = high - low
     sd = math.sqrt(low * (100 - low) / n_low + high * (100 - high) / n_high)
     severity: Severity = ""
-    if apart > limit:
-        severity = "review" if apart > NO_CHANCE_SD * sd else "info"
-    text = advised(
-        f"T cells are {said(low)} % of the lymphocytes of {first} and {said(high)} % of {last}",
-        severity,
-        "tubes of one draw hold the same blood; see whether they are, and the gates of lymphocytes and CD3 in both",
-    )
-    yield Finding("cd3_between_tubes", apart, limit, severity, text, population="t_cells", marks=None)
+    if points > limit:
+        severity = "review" if points > NO_CHANCE_SD * sd else "info"
+    name = {"lymphocytes": "lymphocytes", "t_cells": "T cells"}[whole]
+    return _Apart(points, severity, f"{said(low)} % of the {name} of {first} and {said(high)} % of {last}")
 
 
 def _replicates(result: SpecimenResult) -> Iterator[Finding]:
