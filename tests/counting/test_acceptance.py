@@ -339,7 +339,8 @@ def test_a_tube_that_is_anchored_is_judged_by_cd4_of_t_cells():
         within = {"lymphocytes": 20_000, "t_cells": 7000, "cd4_t": n_cd4, "cd8_t": 6500 - n_cd4}
         plain = tube(within, name="B", bead_lot=None, beads_per_tube=None)
         naive = replace(plain.counts["cd4_t"], population="cd4_naive", path="/lymphocytes/t_cells/cd4_t/cd4_naive")
-        phenotyping = replace(plain, counts={**plain.counts, "cd4_naive": naive}, reported=None)
+        counts = {**plain.counts, "cd4_naive": naive}
+            phenotyping = replace(plain, counts=counts, reported=REPORTED | {"cd4_naive"})
         result, rows = checked(specimen(tube(), phenotyping))
         assert result.concentrations["cd4_naive"].method == "anchored"
         assert rows["cd3_between_tubes"].severity == "review"

@@ -129,15 +129,16 @@ def _between_tubes(result: SpecimenResult, limits: AcceptanceLimits) -> Iterator
     that differs, the tube is of other blood, or its T cells are not the same.
     """
     limit = limits.cd3_between_tubes_points
-    counted = [tube for tube in result.tubes if tube.sample in result.references or not result.references]
+    anchored = frozenset(name for name, found in result.concentrations.items() if found.method == "anchored")
+    only_anchored = {sample for name in anchored for sample in result.concentrations[name].samples}
+    counted = [tube for tube in result.tubes if tube.sample not in only_anchored]
     advice = "tubes of one draw hold the same blood; see whether they are, and the gates of {} in both"
     if (apart := _apart(result.tubes, "t_cells", "lymphocytes", limit)) is not None:
         own = _apart(counted, "t_cells", "lymphocytes", limit)
         marks = None if own is not None and own.severity == "review" else frozenset[str]()
         text = advised(f"T cells are {apart.told}", apart.severity, advice.format("lymphocytes and CD3"))
         yield Finding("cd3_between_tubes", apart.points, limit, apart.severity, text, population="t_cells", marks=marks)
-    if len(counted) < len(result.tubes) and (apart := _apart(result.tubes, "cd4_t", "t_cells", limit)) is not None:
-        anchored = frozenset(name for name, found in result.concentrations.items() if found.method == "anchored")
+    if anchored and (apart := _apart(result.tubes, "cd4_t", "t_cells", limit)) is not None:
         text = advised(f"CD4 T cells are {apart.told}", apart.severity, advice.format("CD3, CD4 and CD8"))
         yield Finding(
             "cd4_between_tubes", apart.points, limit, apart.severity, text, population="cd4_t", marks=anchored
