@@ -340,7 +340,7 @@ def test_a_tube_that_is_anchored_is_judged_by_cd4_of_t_cells():
         plain = tube(within, name="B", bead_lot=None, beads_per_tube=None)
         naive = replace(plain.counts["cd4_t"], population="cd4_naive", path="/lymphocytes/t_cells/cd4_t/cd4_naive")
         counts = {**plain.counts, "cd4_naive": naive}
-            phenotyping = replace(plain, counts=counts, reported=REPORTED | {"cd4_naive"})
+        phenotyping = replace(plain, counts=counts, reported=REPORTED | {"cd4_naive"})
         result, rows = checked(specimen(tube(), phenotyping))
         assert result.concentrations["cd4_naive"].method == "anchored"
         assert rows["cd3_between_tubes"].severity == "review"
