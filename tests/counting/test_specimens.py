@@ -9,20 +9,18 @@ import pytest
 from nti7flow.counting.concentration import BELOW_LLOQ, REPLICATES_DIFFER
 from nti7flow.counting.gated import CheckRow, CountRow, GatedSample
 from nti7flow.counting.hematology import Alc
+from nti7flow.counting.plausibility import LEAST_BEADS
 from nti7flow.counting.settings import CountingSettings
 from nti7flow.counting.specimens import (
     ALC,
-    DILUTION_ASSUMED,
-    DRAW_IN_DOUBT,
-    LEAST_BEADS,
     METHOD_CHANGE,
     NO_LYMPHOCYTES,
     NOTHING_TO_COUNT_AGAINST,
     TUBE_LEFT_OUT,
-    VOLUME_IN_DOUBT,
     count_specimen,
     flag_method_changes,
 )
+from nti7flow.counting.tube_reference import DILUTION_ASSUMED, DRAW_IN_DOUBT, VOLUME_IN_DOUBT
 from nti7flow.trial import SampleRow
 
 SETTINGS = CountingSettings()

@@ -7,15 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from functools import partial
 
 from nti7flow.counting.budget import Error, budget, log_sd
 from nti7flow.counting.concentration import Concentration, Tally, concentrate, gating_error
 from nti7flow.counting.gated import CountRow, GatedSample
 from nti7flow.counting.hematology import Alc
-from nti7flow.counting.reference import Method, Reference, by_anchor, by_beads, by_lymphocytes, by_volume
+from nti7flow.counting.reference import Method, Reference, by_anchor
 from nti7flow.counting.settings import CountingSettings
-from nti7flow.counting.volume import VOLUME
+from nti7flow.counting.tube_reference import DRAW_IN_DOUBT, flags_of_reference, names_reference, reference_of
 from nti7flow.gating.strategy import SEVERITY_ORDER, Severity
 from nti7flow.trial import SampleRow
 from nti7flow.trial.specimens import said_most
@@ -24,11 +23,8 @@ from nti7flow.trial.specimens import said_most
 ALC = "alc"
 #: Flags of concentrations.
 METHOD_CHANGE, NOTHING_TO_COUNT_AGAINST, TUBE_LEFT_OUT = "method_change", "no_reference", "tube_left_out"
-DILUTION_ASSUMED, VOLUME_IN_DOUBT = "dilution_assumed", "volume_in_doubt"
-#: Flags of haematology counts: other draws are as near by what the sheets say; 0 is what was told, not how sure it is.
-DRAW_IN_DOUBT, NO_LYMPHOCYTES = "draw_in_doubt", "reported_zero"
-#: Bead events that a concentration needs at least; fewer are no beads.
-LEAST_BEADS = 20
+#: Flag of a haematology count of 0, which is what was told, not how sure it is.
+NO_LYMPHOCYTES = "reported_zero"
 
 
 @dataclass(frozen=True)
@@ -140,7 +136,7 @@ def _without_all(
     Those are the tubes of the specimen's method, and tubes that have beads or a volume by the sheet and yet no
     reference, or one of another method. A tube without any is only there for subsets.
     """
-    samples = {tube.sample for tube in counted} | {tube.sample for tube in tubes if _names_reference(tube)}
+    samples = {tube.sample for tube in counted} | {tube.sample for tube in tubes if names_reference(tube)}
     return {
         count.population
         for tube in tubes
@@ -152,81 +148,13 @@ def _without_all(
     }
 
 
-def _names_reference(tube: GatedSample) -> bool:
-    """Whether the sheet says what a tube is to be counted against, and its gates could tell."""
-    row = tube.row
-    return row is not None and ((_names_beads(row) and "beads" in tube.counts) or row.acquired_volume_ul is not None)
-
-
-def _names_beads(row: SampleRow) -> bool:
-    return row.beads_per_tube is not None and row.specimen_volume_ul is not None
-
-
 def _method(methods: Sequence[Method]) -> Method | None:
     """Return the method of a specimen: of those of its tubes, the one that rests on least."""
     return next((method for method in ("beads", "volumetric", "dual_platform") if method in methods), None)
 
 
-def reference_of(tube: GatedSample, alc: Alc | None, settings: CountingSettings) -> Reference | None:
-    """Return what the events of a tube are counted against; None where there is nothing.
-
-    ``auto`` takes beads where the sheet names them, even if none were found: another method would then hide that they
-    are missing. A volume that only the cytometer tells is one of stained and lysed blood: where the sheet does not say
-    how diluted that was, a haematology count goes before it.
-    """
-    row = tube.row
-    names_beads = row is not None and _names_beads(row)
-    if settings.method == "beads" or (settings.method == "auto" and names_beads):
-        return _beads(tube, row, settings) if row is not None and names_beads else None
-    if settings.method != "dual_platform":
-        volume = _volume(tube, settings)
-        said = row is not None and (row.dilution is not None or row.acquired_volume_ul is not None)
-        if settings.method == "volumetric" or (volume is not None and said):
-            return volume
-        return _dual_platform(tube, alc) or volume
-    return _dual_platform(tube, alc)
-
-
-def _dual_platform(tube: GatedSample, alc: Alc | None) -> Reference | None:
-    n_lymphocytes = tube.n_events("lymphocytes")
-    if alc is None or not n_lymphocytes or alc.cells_per_ul == 0:
-        return None
-    return by_lymphocytes(
-        n_lymphocytes, alc_per_ul=alc.cells_per_ul, cv=alc.cv, shared=alc.draw, source=f"{alc.source} of {alc.draw}"
-    )
-
-
-def _beads(tube: GatedSample, row: SampleRow, settings: CountingSettings) -> Reference | None:
-    n_beads = tube.n_events("beads")
-    if n_beads is None or n_beads < LEAST_BEADS:
-        return None
-    assert row.beads_per_tube is not None and row.specimen_volume_ul is not None
-    return by_beads(
-        n_beads,
-        beads_per_tube=row.beads_per_tube,
-        specimen_ul=row.specimen_volume_ul,
-        dilution=1.0 if row.dilution is None else row.dilution,
-        bead_lot=row.bead_lot or "",
-        bead_cv=settings.bead_cv if row.bead_cv is None else row.bead_cv,
-        pipetting_cv=settings.pipetting_cv,
-        doublets=tube.doublets,
-        gating_sd=tube.counts["beads"].gating_sd,
-    )
-
-
-def _volume(tube: GatedSample, settings: CountingSettings) -> Reference | None:
-    row, check = tube.row, tube.check(VOLUME)
-    dilution = 1.0 if row is None or row.dilution is None else row.dilution
-    with_errors = partial(by_volume, dilution=dilution, volume_cv=settings.volume_cv, doublets=tube.doublets)
-    if row is not None and row.acquired_volume_ul is not None:
-        return with_errors(row.acquired_volume_ul, source="sample sheet")
-    if check is not None and check.value:
-        return with_errors(check.value, source=check.check.partition(" ")[2] or "$VOL")
-    return None
-
-
 def _tally(tube: GatedSample, count: CountRow, reference: Reference, alc: Alc | None = None) -> Tally:
-    flags = {flag: count.severity for flag in count.flags} | _flags_of_reference(tube, reference, alc)
+    flags = {flag: count.severity for flag in count.flags} | flags_of_reference(tube, reference, alc)
     return Tally(
         tube.sample,
         count.n_events or 0,
@@ -237,29 +165,6 @@ def _tally(tube: GatedSample, count: CountRow, reference: Reference, alc: Alc | 
         max((count.severity, *flags.values()), key=SEVERITY_ORDER.index),
         count.status,
     )
-
-
-def _flags_of_reference(tube: GatedSample, reference: Reference, alc: Alc | None) -> dict[str, Severity]:
-    """Return what to know of that which all populations of a tube are counted against."""
-    flags: dict[str, Severity] = {}
-    beads, volume = tube.counts.get("beads"), tube.check(VOLUME)
-    if reference.method == "beads" and beads is not None:
-        # What is of the whole tube stands on every count already; a flag with a colon is of a gate above.
-        flags = {flag if ":" in flag else f"beads:{flag}": beads.severity for flag in _own_flags(tube, beads)}
-    if reference.method == "dual_platform" and alc is not None and alc.others:
-        flags[DRAW_IN_DOUBT] = "review"
-    if reference.method == "volumetric":
-        if tube.row is None or tube.row.dilution is None:
-            flags[DILUTION_ASSUMED] = "info" if tube.row is None else "review"
-        in_sheet = tube.row is not None and tube.row.acquired_volume_ul is not None
-        if not in_sheet and volume is not None and volume.severity:
-            flags[VOLUME_IN_DOUBT] = volume.severity
-    return flags
-
-
-def _own_flags(tube: GatedSample, count: CountRow) -> list[str]:
-    """Return the flags of a count that not all counts of its tube have."""
-    return [flag for flag in count.flags if any(flag not in other.flags for other in tube.counts.values())]
 
 
 def _tallies(

@@ -8,7 +8,7 @@ from nti7flow.counting.acceptance.findings import Finding, advised, at_most, sai
 from nti7flow.counting.acceptance.limits import AcceptanceLimits
 from nti7flow.counting.doublets import DOUBLETS
 from nti7flow.counting.gated import GatedSample
-from nti7flow.counting.specimens import LEAST_BEADS
+from nti7flow.counting.plausibility import LEAST_BEADS
 from nti7flow.gating.strategy import SEVERITY, SEVERITY_ORDER, Severity
 
 #: Standard deviation of the bead events that the place of their gate leaves open, %: beyond the first worth knowing,
