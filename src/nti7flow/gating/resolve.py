@@ -142,12 +142,21 @@ class Resolution:
         wider = {name: math.hypot(spread, self._opinion(name)) for name, spread in spreads.items()}
         populations = list(self.populations.values())
         self.gating_sd = gating_sd(self.values, populations, self.members, wider)
-        own = gating_sd(self.values, populations, self.members, spreads) if self.template.lenders else {}
-        for name, sd in own.items():
-            rows = self.members.rows(name)
-            if rows is not None and sd > allowance(len(rows)) and not self.template.population(name).helper:
-                population = self.populations[name]
-                self.populations[name] = replace(population, flags=(*population.flags, "gating_uncertain"))
+        if not self.template.lenders or not self._beyond_allowance(self.gating_sd):
+            return  # what is not too much with both is not too much with one of them
+        for name in self._beyond_allowance(gating_sd(self.values, populations, self.members, spreads)):
+            population = self.populations[name]
+            self.populations[name] = replace(population, flags=(*population.flags, "gating_uncertain"))
+
+    def _beyond_allowance(self, sds: Mapping[str, float]) -> list[str]:
+        """Return the populations, steps on the way aside, of whose events too many are in doubt."""
+        return [
+            name
+            for name, sd in sds.items()
+            if (rows := self.members.rows(name)) is not None
+            and sd > allowance(len(rows))
+            and not self.template.population(name).helper
+        ]
 
     def _opinion(self, name: str) -> float:
         """How far apart two people would place a gate on a marker.
