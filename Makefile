@@ -4,7 +4,7 @@ UV     := uv==0.13.9
 BIN    := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench accuracy coverage fuzz torture docs lock clean
+.PHONY: help demo test lint bench accuracy coverage trials fuzz torture docs lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ accuracy: .venv/.test  ## Score the gates on labelled and simulated tubes, into 
 
 coverage: .venv/.test  ## Measure how often the intervals hold the truth, into docs/reference/coverage.md
 	$(BIN)/python -m benchmarks.coverage $(ARGS)
+
+trials: .venv/.test  ## Simulate, gate and count ten trials (20 minutes), into docs/reference/trials.md
+	$(BIN)/python -m benchmarks.trials $(ARGS)
 
 fuzz: .venv/.test  ## Damage 20,000 FCS files and judge what is read (ARGS='--n 100000 --seed 7')
 	$(BIN)/python tests/events/fuzz_run.py $(ARGS)
