@@ -61,7 +61,8 @@ def _coverage(axes: Any, rows: Frame) -> None:
     axes.set_xlim(-0.5, len(_BINS) - 0.5)
     axes.set_xticks(range(len(_BINS)), [*_NAMES, *(bin_name(a, b) for a, b in _BINS[len(_NAMES) :])])
     axes.set_ylim(_LOWEST, 100.6)
-    words = f"shaded: outside the bars, ≥ {100 * LEAST_FEW:g} % below 20, {100 * LEAST:g}–{100 * MOST:g} % from 20, all bins together"
+    asked = f"≥ {100 * LEAST_FEW:g} % below 20, {100 * LEAST:g}–{100 * MOST:g} % from 20"
+    words = f"shaded: outside the bars, {asked}, all bins together"
     axes.set(xlabel="expected events", ylabel="coverage, %")
     axes.set_title("How often the 95 % interval holds the true cells/µL (lines: ± 1.96 SE by lots; area: how many)")
     axes.grid(axis="y", alpha=0.25)
