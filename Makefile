@@ -31,7 +31,7 @@ accuracy: .venv/.test  ## Score the gates on labelled and simulated tubes, into 
 coverage: .venv/.test  ## Measure how often the intervals hold the truth, into docs/reference/coverage.md
 	$(BIN)/python -m benchmarks.coverage $(ARGS)
 
-trials: .venv/.test  ## Simulate, gate and count ten trials (20 minutes), into docs/reference/trials.md
+trials: .venv/.test  ## Simulate, gate and count ten trials (15 minutes), into docs/reference/trials.md
 	$(BIN)/python -m benchmarks.trials $(ARGS)
 
 fuzz: .venv/.test  ## Damage 20,000 FCS files and judge what is read (ARGS='--n 100000 --seed 7')

@@ -3,9 +3,9 @@
 HEAD = """<!-- Written by python -m benchmarks.trials; what is changed by hand is lost. -->
 # How often the intervals of whole trials hold the truth
 
-Written by `make trials`, which simulates, gates and counts all of it anew: some 20 minutes on two cores, the same
-numbers every time. {trials} trials (seeds {seeds}), {specimens:,} specimens of patients, {lots} bead lots. Each is made
-by `nti7flow simulate --subjects {subjects} --events {events} --panel tbnk --awkward` and counted by
+Written by `make trials`, which simulates, gates and counts all of it anew: a quarter of an hour on two cores, the
+same numbers every time. {trials} trials (seeds {seeds}), {specimens:,} specimens of patients, {lots} bead lots. Each is
+made by `nti7flow simulate --subjects {subjects} --events {events} --panel tbnk --awkward` and counted by
 `nti7flow gate study.yaml`, with nothing changed; see [A simulated study](simulated_study.md) for what is drawn, and
 [Coverage](coverage.md) for the interval by itself.
 
