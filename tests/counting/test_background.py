@@ -19,7 +19,8 @@ from nti7flow.gating.strategy import Members, Population
 from nti7flow.gating.values import DisplayValues
 from nti7flow.simulation import Flow, Preparation, Stop, simulate_tube
 from nti7flow.study.plan import make_plan
-from nti7flow.study.tube import Progress, count_rows, gate_wave
+from nti7flow.study.tube import Progress, gate_wave
+from nti7flow.study.tube_rows import count_rows
 
 
 def test_by_hand():

@@ -190,7 +190,7 @@ def explain(
 
 
 def _of_result(result: GatingResult, population: str, template: GatingTemplate | None) -> Explanation:
-    from nti7flow.study.tube import fit_row
+    from nti7flow.study.tube_rows import fit_row
 
     strategy = result.strategy
     if template is None and strategy.template in released_templates():

@@ -24,7 +24,8 @@ from nti7flow.study.figures import draw_from, forget_pictures
 from nti7flow.study.plan import Plan, Tube
 from nti7flow.study.store import StepWriter
 from nti7flow.study.tables import COUNTS, GATE_FITS, HISTOGRAMS, LOCKED, MEMBERSHIPS, QUALITY, STORED_COUNTS, join_ids
-from nti7flow.study.tube import GatedTube, RefusedTube, count_rows, fit_row, locked_rows, stored_rows
+from nti7flow.study.tube import GatedTube, RefusedTube
+from nti7flow.study.tube_rows import count_rows, fit_row, locked_rows, stored_rows
 
 #: Packages whose version could change a number.
 NUMERICAL = ("numpy", "scipy", "pyarrow")

@@ -85,7 +85,7 @@ class GatingResult:
         """Counts as a frame, one row per population."""
         import pandas as pd
 
-        from nti7flow.study.tube import count_values
+        from nti7flow.study.tube_rows import count_values
 
         columns = [
             "population",
@@ -105,7 +105,7 @@ class GatingResult:
     @cached_property
     def gate_fits(self) -> pd.DataFrame:
         """How the data-driven gates were placed, as the table of a run."""
-        from nti7flow.study.tube import fit_row
+        from nti7flow.study.tube_rows import fit_row
 
         return to_frame(arrow_table(GATE_FITS, [fit_row(self.strategy.sample, fit) for fit in self.fits]))
 

@@ -13,7 +13,8 @@ from nti7flow.study.files import RunFiles
 from nti7flow.study.recount import Recount, recount
 from nti7flow.study.store import Run
 from nti7flow.study.tables import AT_TOP, COUNTS, STORED_COUNTS, arrow_table, csv_text
-from nti7flow.study.tube import count_values, pack_all
+from nti7flow.study.tube import pack_all
+from nti7flow.study.tube_rows import count_values
 
 
 @dataclass(frozen=True)
