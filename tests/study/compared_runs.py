@@ -50,11 +50,11 @@ def write_run(folder: Path, rows: list[dict[str, Any]], concentrations: list[Map
     """Write a run folder with a gate step, and a count step where there are concentrations."""
     with StepWriter(folder, "gate") as step:
         step.add_rows(COUNTS, rows)
-        step.commit({"inputs": [], "refused": [], "recipe": {}})
+        gating = step.commit({"inputs": [], "refused": [], "recipe": {}})
     if concentrations is not None:
         with StepWriter(folder, "count") as step:
             pq.write_table(pa.Table.from_pylist(list(concentrations)), step.folder / "concentrations.parquet")
-            step.commit({})
+            step.commit({"gating": gating.name})
     return folder
 
 

@@ -10,19 +10,12 @@ from rich.table import Table
 
 from nti7flow.cli.tables import COLOURS, shown
 from nti7flow.counting.concentration import Concentration
-from nti7flow.study.concentration_rows import reported, short
+from nti7flow.counting.fractions import ALC, LYMPHOCYTES, USUAL_NAMES
+from nti7flow.counting.reported import compact, reported, short
 from nti7flow.study.count import CountReport
 
 #: Populations of the printed table, in its order, and their headings.
-SHOWN = {
-    "alc": "ALC",
-    "lymphocytes": "flow lymph.",
-    "t_cells": "CD3",
-    "cd4_t": "CD4",
-    "cd8_t": "CD8",
-    "b_cells": "CD19",
-    "nk_cells": "NK",
-}
+SHOWN = {ALC: "ALC", LYMPHOCYTES: "flow lymph.", **USUAL_NAMES}
 #: Columns that fit beside each other.
 MOST_COLUMNS = 7
 
@@ -68,7 +61,6 @@ def _looks(report: CountReport) -> Counter[tuple[str, str]]:
 def _cell(found: Concentration | None) -> str:
     if found is None or found.cells_per_ul is None or found.lower is None or found.upper is None:
         return "–"
-    value = reported(found).replace("<LLOQ (", "<").removesuffix(")")
-    text = f"{value} [{short(found.lower)}–{short(found.upper)}]"
+    text = f"{compact(reported(found))} [{short(found.lower)}–{short(found.upper)}]"
     colour = COLOURS[found.severity]
     return f"[{colour}]{shown(text)}[/{colour}]" if colour else shown(text)

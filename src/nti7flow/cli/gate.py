@@ -136,7 +136,7 @@ def gate(
         print_explanations(console(), out, explain, templates=plan.templates.values())
     print_gate_report(console(), report, out)
     with progress_bar(len(plan.tubes), "counting") as done:
-        counted = count_run(out, study=plan.study_file, figures=figures.value, done=done)
+        counted = count_run(out, study=plan.opened, figures=figures.value, done=done)
     if counted.step is not None:
         print_count_report(console(), counted, out)
     if not (report.clean and counted.clean):

@@ -15,18 +15,12 @@ from rich.segment import Segment
 from rich.table import Table
 
 from nti7flow.cli.terminal import plain
+from nti7flow.counting.fractions import LYMPHOCYTES, USUAL_NAMES
 from nti7flow.errors import printable
 from nti7flow.study.gate import GatedSummary, GateReport
 
 #: Populations of the printed table, in its order, and their headings.
-SHOWN = {
-    "lymphocytes": "lymphocytes",
-    "t_cells": "CD3",
-    "cd4_t": "CD4",
-    "cd8_t": "CD8",
-    "b_cells": "CD19",
-    "nk_cells": "NK",
-}
+SHOWN = {LYMPHOCYTES: "lymphocytes", **USUAL_NAMES}
 #: What is said of a gate that was placed and still wants a look.
 FLAG_WORDS = {"unstable_gate": "unstable", "impure_gate": "impure"}
 COLOURS = {"": "", "info": "", "review": "yellow", "invalid": "red"}

@@ -43,10 +43,25 @@ class Part:
     cv_percent: float
     share_percent: float
 
+    @property
+    def variance(self) -> float:
+        """Variance on the natural log scale."""
+        return log_variance(self.cv_percent / 100)
+
 
 def log_sd(cv: float) -> float:
     """Return the standard deviation on the natural log scale of a log-normal with a coefficient of variation."""
-    return math.sqrt(math.log1p(cv * cv))
+    return math.sqrt(log_variance(cv))
+
+
+def log_variance(cv: float) -> float:
+    """Return the variance on the natural log scale of a log-normal with a coefficient of variation."""
+    return math.log1p(cv * cv)
+
+
+def cv_percent(variance: float) -> float:
+    """Return the coefficient of variation, %, of a log-normal with a variance on the natural log scale."""
+    return 100 * math.sqrt(math.expm1(variance))
 
 
 def total_sd(errors: Iterable[Error]) -> float:
@@ -111,7 +126,7 @@ def budget(n_events: int, reference: float, errors: Iterable[Error], *, kind: st
     variances |= {name: sd * sd for name, sd in by_component(errors).items()}
     total = math.fsum(variances.values())
     parts = [
-        Part(name, 100 * math.sqrt(math.expm1(variance)), 100 * variance / total if total else 0.0)
+        Part(name, cv_percent(variance), 100 * variance / total if total else 0.0)
         for name, variance in variances.items()
     ]
     return tuple(sorted(parts, key=lambda part: (-part.share_percent, part.component)))

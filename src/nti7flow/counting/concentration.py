@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nti7flow.counting.budget import Error, Part, budget, log_sd, pooled_errors, total_sd
+from nti7flow.counting.budget import Error, Part, budget, cv_percent, log_sd, pooled_errors, total_sd
 from nti7flow.counting.detection import Limits, detection_limits
 from nti7flow.counting.intervals import central_interval, log_likelihood
 from nti7flow.counting.reference import Reference
 from nti7flow.counting.settings import CountingSettings
-from nti7flow.gating.strategy import SEVERITY_ORDER, Severity, Status
+from nti7flow.gating.strategy import Severity, Status, worst
 
 #: Flag of a concentration that is too low to be quantified in this tube.
 BELOW_LLOQ = "below_lloq"
@@ -134,7 +134,12 @@ class Concentration:
     @property
     def log_sd(self) -> float:
         """Standard deviation on the natural log scale, counting included: what it brings to whatever rests on it."""
-        return math.sqrt(math.fsum(math.log1p((part.cv_percent / 100) ** 2) for part in self.parts))
+        return math.sqrt(math.fsum(part.variance for part in self.parts))
+
+    @property
+    def cv_percent(self) -> float | None:
+        """Coefficient of variation of all components together, %; None where there are none."""
+        return cv_percent(self.log_sd**2) if self.parts else None
 
     def in_cells_per_ul(self, n_events: float) -> float | None:
         """Return what so many events would stand for."""
@@ -155,20 +160,20 @@ def concentrate(tallies: Mapping[str, Sequence[Tally]], settings: CountingSettin
         Level, and what is quantified.
     """
     pooled = {population: pool(each) for population, each in tallies.items()}
-    sds = {population: total_sd(errors_of(each)) for population, each in tallies.items()}
+    errors = {population: errors_of(each) for population, each in tallies.items()}
     found = {}
     for kind in {tally.reference.kind for tally in pooled.values()}:
         names = [name for name, tally in pooled.items() if tally.reference.kind == kind]
         lower, upper = central_interval(
             [pooled[name].n_events for name in names],
             [pooled[name].reference.amount for name in names],
-            [sds[name] for name in names],
+            [total_sd(errors[name]) for name in names],
             kind=kind,
             level=settings.level,
             background=[pooled[name].background for name in names],
         )
         for name, low, high in zip(names, lower.tolist(), upper.tolist(), strict=True):
-            found[name] = _concentration(name, tallies[name], pooled[name], (low, high), settings)
+            found[name] = _concentration(name, tallies[name], pooled[name], errors[name], (low, high), settings)
     return {name: found[name] for name in tallies}
 
 
@@ -187,7 +192,7 @@ def pool(tallies: Sequence[Tally]) -> Tally:
         math.sqrt(math.fsum(tally.gating_sd**2 for tally in tallies)),
         math.fsum(tally.background for tally in tallies),
         tuple(dict.fromkeys(flag for tally in tallies for flag in tally.flags)),
-        max((tally.severity for tally in tallies), key=SEVERITY_ORDER.index),
+        worst(*(tally.severity for tally in tallies)),
         next((tally.status for tally in tallies if tally.status != "ok"), "ok"),
     )
 
@@ -219,11 +224,11 @@ def _concentration(
     population: str,
     tallies: Sequence[Tally],
     pooled: Tally,
+    errors: tuple[Error, ...],
     limits_of_rate: tuple[float, float],
     settings: CountingSettings,
 ) -> Concentration:
     reference, n_events = pooled.reference, pooled.n_events
-    errors = errors_of(tallies)
     parts = budget(n_events, reference.amount, errors, kind=reference.kind)
     of_reference = 1 / reference.amount if reference.kind == "beads" else 0.0
     sd = math.sqrt(total_sd(errors) ** 2 + of_reference)
@@ -232,10 +237,10 @@ def _concentration(
     flags, severity = list(pooled.flags), pooled.severity
     if n_events < limits.quantification:
         flags.append(BELOW_LLOQ)
-        severity = max(severity, "info", key=SEVERITY_ORDER.index)
+        severity = worst(severity, "info")
     if probability is not None and probability < HETEROGENEITY:
         flags.append(REPLICATES_DIFFER)
-        severity = max(severity, "review", key=SEVERITY_ORDER.index)
+        severity = worst(severity, "review")
     estimate = n_events * reference.cells_per_ul_of_one
     lower, upper = (rate * reference.cells_per_ul for rate in limits_of_rate)
     return Concentration(

@@ -9,12 +9,12 @@ from nti7flow.gating.strategy import (
     NOT_AN_ELLIPSOID,
     NOT_COMPENSATED,
     SEVERITY,
-    SEVERITY_ORDER,
     GatingStrategy,
     Members,
     Population,
     Severity,
     Status,
+    worst,
 )
 
 #: Population that percent_lymphocytes refers to.
@@ -25,6 +25,16 @@ UNCERTAIN = frozenset({"unstable_gate", "outlying_gate", "not_bridged", NOT_COMP
 GATING_UNCERTAIN = "gating_uncertain"
 #: Parent, in the tables, of what is gated from all events.
 ROOT = "root"
+#: The lymphocyte count of haematology, beside the populations that are gated.
+ALC = "alc"
+#: Populations of a TBNK tube within the lymphocytes, in the order in which they are told, by what they usually go by.
+USUAL_NAMES: Mapping[str, str] = {
+    "t_cells": "CD3",
+    "cd4_t": "CD4",
+    "cd8_t": "CD8",
+    "b_cells": "CD19",
+    "nk_cells": "NK",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +99,7 @@ def add_notes(count: Count, notes: Mapping[str, Severity]) -> Count:
     return replace(
         count,
         flags=tuple(dict.fromkeys((*count.flags, *notes))),
-        severity=max((count.severity, *notes.values()), key=SEVERITY_ORDER.index),
+        severity=worst(count.severity, *notes.values()),
     )
 
 
@@ -126,8 +136,7 @@ def gate_severities(strategy: GatingStrategy) -> dict[str, Severity]:
 
 
 def _severity(population: Population, rests_on: Sequence[Population]) -> Severity:
-    severities = [SEVERITY[p.status] for p in rests_on] + [_of_flags(p, population) for p in rests_on]
-    return max(severities, key=SEVERITY_ORDER.index)
+    return worst(*(SEVERITY[p.status] for p in rests_on), *(_of_flags(p, population) for p in rests_on))
 
 
 def _is_passed_on(flag: str) -> bool:

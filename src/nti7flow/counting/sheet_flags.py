@@ -10,7 +10,7 @@ from nti7flow.counting.fractions import gate_severities
 from nti7flow.counting.gated import CountRow, GatedSample
 from nti7flow.counting.plausibility import BEADS_MISSING, lacks_beads
 from nti7flow.counting.stored import DIFFERS
-from nti7flow.gating.strategy import SEVERITY_ORDER, GatingStrategy, Severity
+from nti7flow.gating.strategy import GatingStrategy, Severity, worst
 
 #: What depends on what the sheet says of beads; everything else was seen in the tube.
 SHEET_FLAGS = frozenset({BEAD_LOT_DIFFERS, BEADS_MISSING})
@@ -56,7 +56,7 @@ def _judged(
     def again(count: CountRow) -> CountRow:
         kept = [flag for flag in count.flags if flag not in SHEET_FLAGS]
         own: Severity = "review" if DIFFERS in kept else ""
-        severity = max((of_gates[count.population], own, *of_tube.values()), key=SEVERITY_ORDER.index)
+        severity = worst(of_gates[count.population], own, *of_tube.values())
         return replace(count, flags=(*kept, *now), severity=severity)
 
     return replace(tube, counts={name: again(count) for name, count in tube.counts.items()})

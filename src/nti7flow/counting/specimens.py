@@ -10,17 +10,16 @@ from datetime import date, datetime
 
 from nti7flow.counting.budget import Error, budget, log_sd
 from nti7flow.counting.concentration import Concentration, Tally, concentrate, gating_error
+from nti7flow.counting.fractions import ALC
 from nti7flow.counting.gated import CountRow, GatedSample
 from nti7flow.counting.hematology import Alc
 from nti7flow.counting.reference import Method, Reference, by_anchor
 from nti7flow.counting.settings import CountingSettings
 from nti7flow.counting.tube_reference import DRAW_IN_DOUBT, flags_of_reference, names_reference, reference_of
-from nti7flow.gating.strategy import SEVERITY_ORDER, Severity
+from nti7flow.gating.strategy import SEVERITY_ORDER, Severity, worst
 from nti7flow.trial import SampleRow
 from nti7flow.trial.specimens import said_most
 
-#: The haematology count among the populations.
-ALC = "alc"
 #: Flags of concentrations.
 METHOD_CHANGE, NOTHING_TO_COUNT_AGAINST, TUBE_LEFT_OUT = "method_change", "no_reference", "tube_left_out"
 #: Flag of a haematology count of 0, which is what was told, not how sure it is.
@@ -85,8 +84,7 @@ class SpecimenResult:
 
 def add_flag(found: Concentration, flag: str, severity: Severity) -> Concentration:
     """Return a concentration with one more flag, and at least its severity."""
-    worst = max(found.severity, severity, key=SEVERITY_ORDER.index)
-    return replace(found, flags=tuple(dict.fromkeys((*found.flags, flag))), severity=worst)
+    return replace(found, flags=tuple(dict.fromkeys((*found.flags, flag))), severity=worst(found.severity, severity))
 
 
 def count_specimen(
@@ -162,7 +160,7 @@ def _tally(tube: GatedSample, count: CountRow, reference: Reference, alc: Alc | 
         count.gating_sd,
         count.background,
         tuple(flags),
-        max((count.severity, *flags.values()), key=SEVERITY_ORDER.index),
+        worst(count.severity, *flags.values()),
         count.status,
     )
 
@@ -198,7 +196,7 @@ def _anchored(tubes: Sequence[GatedSample], direct: Mapping[str, Concentration])
                 population=anchor,
                 sample=";".join(known.samples),
             )
-            severity = max(count.severity, known.severity, key=SEVERITY_ORDER.index)
+            severity = worst(count.severity, known.severity)
             flags = tuple(dict.fromkeys((*count.flags, *(f"{anchor}:{flag}" for flag in known.flags))))
             tally = replace(_tally(tube, count, reference), flags=flags, severity=severity)
             tallies.setdefault(count.population, []).append(tally)
@@ -209,7 +207,7 @@ def _nothing(count: CountRow, tube: GatedSample, settings: CountingSettings) -> 
     """Return what is said of a population without a concentration."""
     flags, severity = count.flags, count.severity
     if count.n_events is not None:
-        flags, severity = (*flags, NOTHING_TO_COUNT_AGAINST), max(severity, "info", key=SEVERITY_ORDER.index)
+        flags, severity = (*flags, NOTHING_TO_COUNT_AGAINST), worst(severity, "info")
     return Concentration(
         count.population,
         None,
@@ -246,7 +244,7 @@ def hematology(alc: Alc, settings: CountingSettings) -> Concentration:
         reference=Reference("hematology", 1.0, 1.0, errors, told),
         parts=tuple(part for part in budget(1, 1.0, errors, kind="share") if part.component == "hematology"),
         flags=tuple(flags),
-        severity=max(("", *flags.values()), key=SEVERITY_ORDER.index),
+        severity=worst(*flags.values()),
         errors=errors,
     )
 

@@ -44,6 +44,11 @@ NOT_COMPENSATED = "not_compensated"
 NOT_AN_ELLIPSOID = "not_an_ellipsoid"
 
 
+def worst(*severities: Severity) -> Severity:
+    """Return the most severe of some; nothing where there are none."""
+    return max(severities, key=SEVERITY_ORDER.index, default="")
+
+
 @dataclass(frozen=True, slots=True)
 class Population:
     """A population of one sample: its gate, or why it has none.

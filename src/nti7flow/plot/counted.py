@@ -6,17 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-#: The lymphocyte count of haematology among the populations.
-ALC = "alc"
+from nti7flow.counting.fractions import ALC, LYMPHOCYTES, USUAL_NAMES
+from nti7flow.counting.reported import compact
+
 #: Populations that have a place of their own, in its order, and their headings.
-POPULATIONS = {
-    "lymphocytes": "Lymphocytes",
-    "t_cells": "CD3",
-    "cd4_t": "CD4",
-    "cd8_t": "CD8",
-    "b_cells": "CD19",
-    "nk_cells": "NK",
-}
+POPULATIONS = {LYMPHOCYTES: "Lymphocytes", **USUAL_NAMES}
 #: Places side by side, where none of these was counted.
 MOST = 6
 
@@ -61,7 +55,7 @@ class Measured:
             row["lower"] or 0.0,
             row["upper"] or 0.0,
             row["level"],
-            row["reported"].replace("<LLOQ (", "<").removesuffix(")") or "–",
+            compact(row["reported"]) or "–",
             row["method"],
             row["n_events"],
             row["lloq"] or None,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import IO
@@ -30,6 +33,14 @@ def blank(width: float, height: float) -> Picture:
     picture.set_layout_engine("none")
     FigureCanvasAgg(picture)
     return picture
+
+
+@contextmanager
+def boxes_for_missing_letters() -> Iterator[None]:
+    """Let a name in a script that the font lacks have boxes for letters, without a warning for each."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
+        yield
 
 
 def save_png(figure: Figure, path: str | Path, *, dpi: float = DPI) -> None:

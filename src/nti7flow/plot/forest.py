@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING, Any
 
+from nti7flow.counting.fractions import ALC
 from nti7flow.errors import ConfigError, did_you_mean
-from nti7flow.plot.counted import ALC, CountedRun, Measured, measured, places
+from nti7flow.plot.counted import CountedRun, Measured, measured, places
 from nti7flow.plot.figure import Picture, blank
 from nti7flow.plot.placing import Rect
 from nti7flow.plot.style import ALERT, DPI, FRAME, HAIRLINE, INK, MUTED, PANEL_TITLE, SMALL, SUBTITLE, TICK, TITLE, font

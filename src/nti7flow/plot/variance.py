@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nti7flow.counting.fractions import ALC
 from nti7flow.errors import ConfigError
-from nti7flow.plot.counted import ALC, CountedRun, Measured, measured, places
+from nti7flow.plot.counted import CountedRun, Measured, measured, places
 from nti7flow.plot.figure import Picture, blank
 from nti7flow.plot.placing import Rect
 from nti7flow.plot.style import FRAME, HAIRLINE, INK, MUTED, PANEL_TITLE, SMALL, SUBTITLE, TICK, TITLE, font

@@ -10,7 +10,7 @@ import numpy as np
 from nti7flow.counting.agreement import SCALES, Scale, bland_altman, has_ratio, passing_bablok
 from nti7flow.errors import ConfigError, did_you_mean
 from nti7flow.study.compared import NO_RATIO, Agreement, Comparison, Pair
-from nti7flow.study.measured import USUAL_NAMES, Key, Measured, RunCounts, read_table
+from nti7flow.study.measured import POPULATIONS, Key, Measured, RunCounts, read_table
 from nti7flow.study.store import Run, open_run
 from nti7flow.trial.other_counts import QUANTITIES, Quantity
 from nti7flow.trial.sheet import sheet_path
@@ -116,7 +116,7 @@ def _of_run(theirs: RunCounts, ours: RunCounts, quantity: Quantity | None) -> tu
     quantities: Sequence[Quantity] = ("n_events", "percent_lymphocytes") if quantity is None else (quantity,)
     found = {key: value for q in quantities for key, value in theirs.of(q).items()}
     # Templates count many steps on the way; concentrations are of what is reported.
-    return found, set() if quantity == "cells_per_ul" else set(USUAL_NAMES.values()) & set(ours.labels)
+    return found, set() if quantity == "cells_per_ul" else set(POPULATIONS.values()) & set(ours.labels)
 
 
 def _known(name: str, ours: RunCounts) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -253,6 +252,7 @@ def _cells(name: str, estimate: Estimate) -> dict[str, float]:
 def _draw(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
     """Draw the overview and a page of each population that could be compared."""
     from nti7flow import plot
+    from nti7flow.plot.figure import boxes_for_missing_letters
 
     used = [one for one in comparison.agreements if one.used]
     several = len({one.quantity for one in used}) > 1
@@ -273,8 +273,7 @@ def _draw(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
         )
         for one in used
     ]
-    with warnings.catch_warnings():  # a name in a script that the font lacks gets boxes
-        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
+    with boxes_for_missing_letters():
         for name, one in zip(names, shown, strict=True):
             plot.save_png(plot.agreement_page(one), folder / f"{name}.png")
         plot.save_png(plot.agreement_overview(shown), folder / f"{_OVERVIEW}.png")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from typing import Any
 
 from nti7flow.counting.acceptance.purity import corrected_percent
 from nti7flow.counting.concentration import Concentration
 from nti7flow.counting.ratio import cd4_cd8_ratio
+from nti7flow.counting.reported import lloq, reported
 from nti7flow.counting.settings import CountingSettings
 from nti7flow.counting.specimens import SpecimenResult
-from nti7flow.gating.strategy import SEVERITY_ORDER, Severity
+from nti7flow.gating.strategy import Severity, worst
 from nti7flow.study.tables import RATIO, REPORTED
 
 
@@ -41,7 +41,7 @@ def concentration_rows(result: SpecimenResult) -> Iterator[dict[str, Any]]:
             "lod": None if limits is None else found.in_cells_per_ul(limits.detection),
             "lloq": lloq(found),
             "below_lloq": "yes" if found.below_lloq else "no",
-            "cv_percent": 100 * math.sqrt(math.expm1(found.log_sd**2)) if found.parts else None,
+            "cv_percent": found.cv_percent,
             "dominant_component": found.parts[0].component if found.parts else "",
             "doublets": _doublets(found),
             "heterogeneity": found.heterogeneity,
@@ -59,32 +59,6 @@ def _whose(result: SpecimenResult) -> dict[str, Any]:
         "subject": result.subject,
         "collected_at": None if at is None else at.isoformat(),
     }
-
-
-def lloq(found: Concentration) -> float | None:
-    """Lower limit of quantification, cells/µL; None where nothing in these tubes is quantified."""
-    if found.limits is None or math.isinf(found.limits.quantification):
-        return None
-    return found.in_cells_per_ul(found.limits.quantification)
-
-
-def reported(found: Concentration) -> str:
-    """Return a concentration as it is to be shown: three digits, and no number below the limit of quantification."""
-    if found.cells_per_ul is None:
-        return ""
-    if not found.below_lloq:
-        return short(found.cells_per_ul)
-    limit = lloq(found)
-    return "<LLOQ" if limit is None else f"<LLOQ ({short(limit)})"
-
-
-def short(value: float) -> str:
-    """Return a number with three digits, and all of those before the point."""
-    if value == 0:
-        return "0"
-    rounded = float(f"{value:.2e}")  # 99.97 is 100, not 100.0
-    decimals = max(0, 2 - math.floor(math.log10(abs(rounded))))
-    return f"{value:.{min(decimals, 6)}f}"
 
 
 def _doublets(found: Concentration) -> str:
@@ -118,14 +92,14 @@ def budget_rows(result: SpecimenResult) -> Iterator[dict[str, Any]]:
 def report_row(result: SpecimenResult, settings: CountingSettings) -> dict[str, Any]:
     """Return the row of ``report_table`` of one specimen."""
     row: dict[str, Any] = _whose(result)
-    worst: list[Severity] = [""]
+    severities: list[Severity] = []
     methods = {found.method for found in result.concentrations.values()} - {"", "anchored", "hematology"}
     row["method"] = next(iter(methods), "")
     for name in REPORTED:
         found = result.concentrations.get(name)
         if found is None:
             continue
-        worst.append(found.severity)
+        severities.append(found.severity)
         row |= {
             name: found.cells_per_ul,
             f"{name}_lower": found.lower,
@@ -141,5 +115,5 @@ def report_row(result: SpecimenResult, settings: CountingSettings) -> dict[str, 
             f"{RATIO}_upper": ratio.upper,
             f"{RATIO}_flags": ";".join(ratio.flags),
         }
-    row["severity"] = max(worst, key=SEVERITY_ORDER.index)
+    row["severity"] = worst(*severities)
     return row

@@ -23,7 +23,7 @@ from nti7flow.counting.settings import CountingSettings
 from nti7flow.counting.sheet_flags import judge_again
 from nti7flow.counting.specimens import TUBE_LEFT_OUT, SpecimenResult, count_specimen, flag_method_changes
 from nti7flow.errors import ConfigError
-from nti7flow.gating.strategy import SEVERITY_ORDER, Severity
+from nti7flow.gating.strategy import Severity, worst
 from nti7flow.study.concentration_rows import budget_rows, concentration_rows, report_row
 from nti7flow.study.count_figures import Figures, draw_counted, forget_counted
 from nti7flow.study.gate import seen_from
@@ -58,7 +58,7 @@ class CountReport:
     def severity(self) -> Severity:
         """Worst of all concentrations and checks."""
         found = [c.severity for result in self.results for c in result.concentrations.values()]
-        return max((*found, *(check.severity for check in self.acceptance), ""), key=SEVERITY_ORDER.index)
+        return worst(*found, *(check.severity for check in self.acceptance))
 
     @property
     def clean(self) -> bool:
@@ -89,7 +89,7 @@ class Counted:
 def count_run(
     path: Path,
     *,
-    study: Path | None = None,
+    study: Path | OpenStudy | None = None,
     figures: Figures = "all",
     done: Callable[[str], None] = lambda specimen: None,
 ) -> CountReport:
@@ -99,9 +99,9 @@ def count_run(
     ----------
     path : Path
         Run folder.
-    study : Path, optional
-        The study.yaml with the sheets; by default the one that was gated, where it still is. A run of files alone has
-        none, and only tubes whose cytometer measured a volume have concentrations.
+    study : Path or OpenStudy, optional
+        The study.yaml with the sheets, or what was read of it; by default the one that was gated, where it still is. A
+        run of files alone has none, and only tubes whose cytometer measured a volume have concentrations.
     figures : {"all", "flagged", "none"}
         Which subjects get a picture of their concentrations, in ``figures/concentrations`` of the run.
     done : callable
@@ -143,8 +143,10 @@ def count_run(
     return CountReport(folder, counted.results, counted.acceptance, counted.not_gated, drawn)
 
 
-def _study_of(run: Run, study: Path | None) -> OpenStudy | None:
+def _study_of(run: Run, study: Path | OpenStudy | None) -> OpenStudy | None:
     """Open the study of a run."""
+    if isinstance(study, OpenStudy):
+        return study
     recorded = run.step().get("study_file")
     if study is None and recorded is None:
         return None

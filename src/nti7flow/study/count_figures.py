@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -76,12 +75,12 @@ def forget_counted(run_folder: Path) -> None:
 
 def _draw(run_folder: Path, name: str, figure: Callable[[], Any]) -> Path | None:
     from nti7flow import plot
+    from nti7flow.plot.figure import boxes_for_missing_letters
 
     path = run_folder / "figures" / "concentrations" / f"{name}.png"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():  # a name in a script that the font lacks gets boxes
-            warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
+        with boxes_for_missing_letters():
             plot.save_png(figure(), path)
         return path
     except Exception as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -20,6 +19,7 @@ logger = logging.getLogger(__name__)
 def draw_sample(run: Run, sample: str, folder: Path) -> Path:
     """Draw the gating tree of one sample into ``folder/<sample>.png`` and return the path."""
     from nti7flow import plot
+    from nti7flow.plot.figure import boxes_for_missing_letters
 
     rows = run.rows("counts", sample)
     counts = [SimpleNamespace(**row) for row in rows]
@@ -31,8 +31,7 @@ def draw_sample(run: Run, sample: str, folder: Path) -> Path:
     review = f"for review: {', '.join(flags)} · " if flags else ""
     n_all = len(strategy.populations)
     part = f" · the first {most} of {n_all:,} populations" if n_all > most else ""
-    with warnings.catch_warnings():  # a sample named in a script that the font lacks gets boxes in its title
-        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
+    with boxes_for_missing_letters():
         figure = plot.gating_tree(
             shown,
             run.panels(sample),

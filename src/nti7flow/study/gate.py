@@ -16,7 +16,7 @@ from nti7flow._version import __version__
 from nti7flow.counting.checks import Check
 from nti7flow.counting.fractions import add_notes
 from nti7flow.errors import InputError
-from nti7flow.gating.strategy import SEVERITY_ORDER, Severity
+from nti7flow.gating.strategy import Severity, worst
 from nti7flow.study.batch import Outcome, gate_tubes, workers
 from nti7flow.study.consistency import check_together
 from nti7flow.study.count_figures import Figures
@@ -193,9 +193,9 @@ def _quality_rows(end: Outcome) -> list[dict[str, Any]]:
 
 def _summarise(gated: GatedTube) -> GatedSummary:
     rows = {row["population"]: row for row in count_rows(gated)}
-    worst = [row["severity"] for row in rows.values()] + [check["severity"] for check in gated.quality]
+    severities = [row["severity"] for row in rows.values()] + [check["severity"] for check in gated.quality]
     stored = {row["population"]: row for row in stored_rows(gated)}
-    return GatedSummary(gated.tube.sample, rows, gated.quality, max(worst, key=SEVERITY_ORDER.index), stored)
+    return GatedSummary(gated.tube.sample, rows, gated.quality, worst(*severities), stored)
 
 
 def _contents(plan: Plan, ends: Iterable[Outcome], out: Path) -> dict[str, Any]:
@@ -215,7 +215,7 @@ def _contents(plan: Plan, ends: Iterable[Outcome], out: Path) -> dict[str, Any]:
         "recipe_sha256": plan.recipe_hash(),
         "inputs": inputs,
         "refused": refused,
-        **({"study_file": seen_from(out, plan.study_file)} if plan.study_file is not None else {}),
+        **({"study_file": seen_from(out, plan.opened.path)} if plan.opened is not None else {}),
         "reported": {
             reference: [population.id for population in template.populations if not population.helper]
             for reference, template in sorted(plan.templates.items())

@@ -10,7 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nti7flow.counting.fractions import LYMPHOCYTES
+from nti7flow.counting.fractions import ALC, LYMPHOCYTES, USUAL_NAMES
+from nti7flow.counting.settings import CountingSettings
 from nti7flow.errors import ConfigError, did_you_mean
 from nti7flow.study.store import Run
 from nti7flow.trial.form import Table
@@ -19,18 +20,9 @@ from nti7flow.trial.other_counts import OTHER_COUNTS, QUANTITIES, OtherCount, Qu
 from nti7flow.trial.problems import Listing
 
 #: Populations by the names they usually go by.
-USUAL_NAMES: Mapping[str, str] = {
-    "ALC": "lymphocytes",
-    "CD3": "t_cells",
-    "CD4": "cd4_t",
-    "CD8": "cd8_t",
-    "CD19": "b_cells",
-    "NK": "nk_cells",
-}
-#: Rows of ``concentrations`` that are no measurement of the run: the haematology count beside it.
-_HEMATOLOGY_ROW = "alc"
-#: Apart from which a haematology count is of another draw, where both times are known.
-_SAME_DRAW = timedelta(hours=6)
+POPULATIONS: Mapping[str, str] = {"ALC": LYMPHOCYTES} | {name: population for population, name in USUAL_NAMES.items()}
+#: Apart from which a haematology count is of another draw, where both times are known: as counting has it by default.
+_SAME_DRAW = timedelta(hours=CountingSettings().hematology_hours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +68,16 @@ class RunCounts:
         ConfigError
             They are of an earlier gating.
         """
-        import pyarrow.parquet as pq
-
-        kinds = [name.partition("-")[2] for name in self.run.steps]
-        if "count" not in kinds:
+        if "count" not in self.run.kinds:
             return []
-        if "gate" in kinds[len(kinds) - kinds[::-1].index("count") :]:
+        if not self.run.is_counted:
             path = self.run.path
             raise ConfigError(
                 f"{path}: its concentrations are of an earlier gating; nti7flow count {path} renews them."
             )
-        rows = pq.read_table(self.run.file("concentrations.parquet", "count")).to_pylist()
-        return [row for row in rows if row["specimen"] and row["population"] != _HEMATOLOGY_ROW]
+        rows = self.run.arrow("concentrations").to_pylist()
+        # The haematology count beside them is no measurement of the run.
+        return [row for row in rows if row["specimen"] and row["population"] != ALC]
 
     @cached_property
     def counts(self) -> list[dict[str, Any]]:
@@ -134,7 +124,7 @@ class RunCounts:
         if name in self.labels:
             return name
         wanted = " ".join(name.split()).casefold()
-        usual = {usual.casefold(): population for usual, population in USUAL_NAMES.items()}.get(wanted)
+        usual = {usual.casefold(): population for usual, population in POPULATIONS.items()}.get(wanted)
         found = [usual] if usual in self.labels else self._called(wanted)
         return found[0] if len(found) == 1 else None
 
@@ -143,7 +133,7 @@ class RunCounts:
         found = self._called(" ".join(name.split()).casefold())
         if found:
             return f" It is the label of {', '.join(found)}."
-        known = [*self.order, *self.labels.values(), *(u for u, p in USUAL_NAMES.items() if p in self.labels)]
+        known = [*self.order, *self.labels.values(), *(u for u, p in POPULATIONS.items() if p in self.labels)]
         return did_you_mean(name, known) or f" There are {', '.join(self.order)}."
 
     def _called(self, wanted: str) -> list[str]:

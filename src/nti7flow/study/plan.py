@@ -15,7 +15,7 @@ from nti7flow.events.spillover import Spillover
 from nti7flow.gating.strategy import GatingStrategy
 from nti7flow.gating.template import GatingTemplate, load_template
 from nti7flow.study.folders import check_name, data_sets_at, file_sha256
-from nti7flow.study.study_file import NO_TEMPLATE, StudyFile, open_study, panel_of
+from nti7flow.study.study_file import NO_TEMPLATE, OpenStudy, StudyFile, open_study, panel_of
 from nti7flow.trial import SampleRow, SheetPlace, Trial
 from nti7flow.trial.days import Timing, timing
 
@@ -57,8 +57,8 @@ class Tube:
 class Plan:
     """Everything that can change a number: tubes, templates, compensation, repair, markers named by hand, sheets.
 
-    Where gates are from a file, ``gates`` are its content, and ``strategy`` what the recipe says of it. Where a study
-    is, ``study_file``, changes none.
+    Where gates are from a file, ``gates`` are its content, and ``strategy`` what the recipe says of it. ``opened`` is
+    the study; what of it changes no gate is for counting.
     """
 
     tubes: tuple[Tube, ...]
@@ -71,7 +71,7 @@ class Plan:
     strategy: StrategyFile | None = None
     gates: GatingStrategy | Workspace | None = None
     lock: Lock | None = None
-    study_file: Path | None = None
+    opened: OpenStudy | None = None
 
     def recipe(self) -> dict[str, Any]:
         """Return the recipe as plain values; workers, logging and folders are not in it."""
@@ -104,7 +104,7 @@ class Plan:
     @property
     def light(self) -> Plan:
         """The plan without what a worker needs not, or is given by itself: the other tubes, and the gates of all."""
-        return replace(self, tubes=(), gates=None, lock=None)
+        return replace(self, tubes=(), gates=None, lock=None, opened=None)
 
     def recipe_hash(self) -> str:
         """SHA-256 of the recipe."""
@@ -283,7 +283,7 @@ def _study_plan(
         study=study.study,
         sheets=opened.sheets,
         repair=repair,
-        study_file=path,
+        opened=opened,
     )
 
 

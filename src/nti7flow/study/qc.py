@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,10 +124,10 @@ def _check(tube: QcTube, limits: QualityLimits | None, repair: Repair, figures: 
 
 def _draw(sample: Sample, quality: Quality, tube: QcTube, folder: Path) -> Path:
     from nti7flow import plot
+    from nti7flow.plot.figure import boxes_for_missing_letters
 
     path = folder / f"{tube.sample}.png"
-    with warnings.catch_warnings():  # a sample named in a script that the font lacks gets boxes in its title
-        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
+    with boxes_for_missing_letters():
         plot.save_png(plot.quality_page(sample, quality, title=tube.sample), path)
     return path
 

@@ -47,7 +47,7 @@ def recount(run: Run, *, study: Path | None = None) -> Recount:
     study : Path, optional
         Where its study.yaml is now, if it has moved.
     """
-    if not any(name.partition("-")[2] == "count" for name in run.steps):
+    if "count" not in run.kinds:
         return Recount()
     step = run.step_folder("count").name
     if not run.is_counted:

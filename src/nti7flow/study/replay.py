@@ -103,8 +103,7 @@ def _stored_events(run: Run, sample: str) -> dict[str, int]:
 
 def _check_files(run: Run) -> None:
     """Refuse a run of which any file, or a copy of a table that people read, is not as it was written."""
-    kinds = {name.partition("-")[2] for name in run.steps} & {"gate", "count"}
-    for kind in sorted(kinds | {"gate"}):
+    for kind in sorted(run.kinds & {"count"} | {"gate"}):
         for name in run.step(kind)["files"]:
             run.file(name, kind)
         for table in (table for table in AT_TOP if table.step == kind):

@@ -282,6 +282,11 @@ class Run:
         """Names of the steps, oldest first."""
         return [entry["name"] for entry in self.index["steps"]]
 
+    @property
+    def kinds(self) -> frozenset[str]:
+        """What its steps are: gate, count."""
+        return frozenset(name.partition("-")[2] for name in self.steps)
+
     def step_folder(self, kind: str = "gate") -> Path:
         """Folder of the newest step of a kind, checked against its hash in the index."""
         return self._newest(kind)[0]
@@ -353,8 +358,7 @@ class Run:
     @property
     def is_counted(self) -> bool:
         """Whether there are concentrations of the newest gating."""
-        kinds = [name.partition("-")[2] for name in self.steps]
-        return "count" in kinds and self.step("count")["gating"] == self.step_folder().name
+        return "count" in self.kinds and self.step("count")["gating"] == self.step_folder().name
 
     @cached_property
     def counts(self) -> pd.DataFrame:

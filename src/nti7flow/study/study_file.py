@@ -58,16 +58,15 @@ class StudyFile(BaseModel):
 
 @dataclass(frozen=True)
 class OpenStudy:
-    """A study.yaml that has been read with its sheets."""
+    """A study.yaml that has been read with its sheets.
+
+    ``sheets`` are the SHA-256 of each as it was read: of the file, and of a workbook the name of the worksheet too.
+    """
 
     path: Path
     file: StudyFile
     trial: Trial
-
-    @property
-    def sheets(self) -> Mapping[str, str]:
-        """SHA-256 of each sheet: of the file, and of a workbook the name of the worksheet too."""
-        return {name: _sha256(place) for name, place in self.trial.places.items()}
+    sheets: Mapping[str, str]
 
 
 def open_study(path: Path, *, any_panel: bool = False) -> OpenStudy:
@@ -91,7 +90,7 @@ def open_study(path: Path, *, any_panel: bool = False) -> OpenStudy:
         time_zone=study.time_zone,
         check_samples=partial(check_tubes, study=study, study_file=path.name, any_panel=any_panel),
     )
-    return OpenStudy(path, study, trial)
+    return OpenStudy(path, study, trial, {name: _sha256(place) for name, place in trial.places.items()})
 
 
 def _sha256(place: SheetPlace) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from nti7flow.counting.fractions import ALC, LYMPHOCYTES, USUAL_NAMES
 from nti7flow.errors import printable
 
 if TYPE_CHECKING:
@@ -257,7 +258,7 @@ ACCEPTANCE = Table(
 )
 
 #: Populations of the report table, in its order: those of a TBNK tube and the lymphocyte count of haematology.
-REPORTED = ("alc", "lymphocytes", "t_cells", "cd4_t", "cd8_t", "b_cells", "nk_cells")
+REPORTED = (ALC, LYMPHOCYTES, *USUAL_NAMES)
 #: Quotient in the report table.
 RATIO = "cd4_cd8_ratio"
 

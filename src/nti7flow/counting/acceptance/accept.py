@@ -16,8 +16,9 @@ from nti7flow.counting.acceptance.limits import AcceptanceLimits
 from nti7flow.counting.acceptance.specimens import check_specimen
 from nti7flow.counting.acceptance.together import Together, check_lot, see_together
 from nti7flow.counting.acceptance.tubes import check_tube
+from nti7flow.counting.fractions import ALC
 from nti7flow.counting.gated import GatedSample
-from nti7flow.counting.specimens import ALC, SpecimenResult, add_flag
+from nti7flow.counting.specimens import SpecimenResult, add_flag
 
 __all__ = ["Acceptance", "Together", "accept", "see_together"]
 #: The one check of which information is a flag.

@@ -9,7 +9,7 @@ from nti7flow.counting.acceptance.limits import AcceptanceLimits
 from nti7flow.counting.doublets import DOUBLETS
 from nti7flow.counting.gated import GatedSample
 from nti7flow.counting.plausibility import LEAST_BEADS
-from nti7flow.gating.strategy import SEVERITY, SEVERITY_ORDER, Severity
+from nti7flow.gating.strategy import SEVERITY, SEVERITY_ORDER, Severity, worst
 
 #: Standard deviation of the bead events that the place of their gate leaves open, %: beyond the first worth knowing,
 #: beyond the second for review. Intervals have it in them; this is where it is worth a look.
@@ -47,9 +47,9 @@ def _bead_gate(tube: GatedSample, n_beads: int) -> Finding:
     gates = [tube.counts[name] for name in ("bright_everywhere", "beads") if name in tube.counts]
     value = 100 * max(gate.gating_sd for gate in gates) / n_beads
     severity, limit = at_most(value, BEAD_GATE_PERCENT)
-    worst = max((SEVERITY[gate.status] for gate in gates), key=SEVERITY_ORDER.index)
-    status = next((gate.status for gate in gates if SEVERITY[gate.status] == worst), "ok")
-    severity = max(severity, worst, key=SEVERITY_ORDER.index)
+    of_status = worst(*(SEVERITY[gate.status] for gate in gates))
+    status = next((gate.status for gate in gates if SEVERITY[gate.status] == of_status), "ok")
+    severity = worst(severity, of_status)
     bright = tube.n_events("bright_everywhere")
     beside = (
         f", and {said(bright - n_beads)} more came at times that are left out" if bright and bright > n_beads else ""
@@ -84,18 +84,18 @@ def _saturation(tube: GatedSample) -> Iterator[Finding]:
         if tube.counts:
             yield Finding("saturation", None, None, "", "nothing that is counted is at the top of its range")
         return
-    worst = max(rows, key=lambda row: (SEVERITY_ORDER.index(row.severity), row.value or 0.0))
-    assert worst.value is not None
-    where = worst.check.removeprefix("saturated ").partition(",")[0]
+    most = max(rows, key=lambda row: (SEVERITY_ORDER.index(row.severity), row.value or 0.0))
+    assert most.value is not None
+    where = most.check.removeprefix("saturated ").partition(",")[0]
     text = advised(
-        f"{said(100 * worst.value)} % of the events are at the top of the range: {where}",
-        worst.severity,
+        f"{said(100 * most.value)} % of the events are at the top of the range: {where}",
+        most.severity,
         "lower the gain of that detector; gates on it cannot be trusted"
-        if worst.severity != "info"
+        if most.severity != "info"
         else "few enough to gate, worth knowing for the next setup",
     )
-    limit = None if worst.limit is None else 100 * worst.limit
-    yield Finding("saturation", 100 * worst.value, limit, worst.severity, text)
+    limit = None if most.limit is None else 100 * most.limit
+    yield Finding("saturation", 100 * most.value, limit, most.severity, text)
 
 
 def _losses(tube: GatedSample, limits: AcceptanceLimits) -> Iterator[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nti7flow.gating.strategy import Severity
@@ -69,9 +68,6 @@ class Finding:
         return Acceptance(
             specimen, self.sample, self.check, self.population, self.value, self.limit, self.severity, self.look_at
         )
-
-
-Findings = Iterator[Finding]
 
 
 def at_most(value: float, limits: tuple[float, float]) -> tuple[Severity, float]:

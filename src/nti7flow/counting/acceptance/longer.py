@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from nti7flow.counting.acceptance.findings import said
-from nti7flow.counting.budget import BEADS, CELLS
+from nti7flow.counting.budget import BEADS, CELLS, cv_percent, log_variance
 from nti7flow.counting.concentration import Concentration
 
 
@@ -33,19 +33,19 @@ def cv_after(found: Concentration, times: float) -> float:
     --------
     Counting alone: 25 events have a CV of 20 %, four times as many half of it (on the log scale, 10.05 % and not 10).
     """
-    variances = {part.component: math.log1p((part.cv_percent / 100) ** 2) for part in found.parts}
+    variances = {part.component: part.variance for part in found.parts}
     total = math.fsum(v / times if name in (CELLS, BEADS) else v for name, v in variances.items())
-    return 100 * math.sqrt(math.expm1(total))
+    return cv_percent(total)
 
 
-def times_needed(found: Concentration, cv_percent: float) -> float | None:
+def times_needed(found: Concentration, percent: float) -> float | None:
     """Return how many times the events would give a coefficient of variation; None where no number would.
 
     Where it is reached already, that is 1 or less.
     """
-    variances = {part.component: math.log1p((part.cv_percent / 100) ** 2) for part in found.parts}
+    variances = {part.component: part.variance for part in found.parts}
     counting = math.fsum(v for name, v in variances.items() if name in (CELLS, BEADS))
-    left = math.log1p((cv_percent / 100) ** 2) - math.fsum(v for n, v in variances.items() if n not in (CELLS, BEADS))
+    left = log_variance(percent / 100) - math.fsum(v for n, v in variances.items() if n not in (CELLS, BEADS))
     return counting / left if left > 0 else None
 
 

@@ -12,13 +12,14 @@ from nti7flow.counting.acceptance.findings import NO_CHANCE_SD, Finding, advised
 from nti7flow.counting.acceptance.limits import AcceptanceLimits
 from nti7flow.counting.acceptance.longer import longer_acquisition
 from nti7flow.counting.concentration import HETEROGENEITY, Concentration
+from nti7flow.counting.fractions import ALC, LYMPHOCYTES, USUAL_NAMES
 from nti7flow.counting.gated import GatedSample
-from nti7flow.counting.specimens import ALC, SpecimenResult
+from nti7flow.counting.specimens import SpecimenResult
 from nti7flow.gating.strategy import Severity
 from nti7flow.trial.days import instants, local_date
 
 #: Populations that a trial reports.
-MAIN = ("lymphocytes", "t_cells", "cd4_t", "cd8_t", "b_cells", "nk_cells")
+MAIN = (LYMPHOCYTES, *USUAL_NAMES)
 #: Two lymphocyte counts of one draw, further apart than so many standard deviations of both, are of different blood,
 #: or one is wrong; by less than this fold nobody would act on it.
 BEYOND_SD, LEAST_FOLD = 3.5, 1.15
@@ -191,7 +192,7 @@ def _replicates(result: SpecimenResult) -> Iterator[Finding]:
 
 
 def _assay_cv(found: Concentration, limits: AcceptanceLimits, label: str) -> Finding:
-    cv = 100 * math.sqrt(math.expm1(found.log_sd**2))
+    cv = found.cv_percent or 0.0
     severity, limit = at_most(cv, limits.assay_cv_percent)
     if found.below_lloq and severity:
         severity = "info"  # stands as less than its limit of quantification, and claims no more
